@@ -1,0 +1,15 @@
+//! How records are kept and found: MemTable, SSTable, manifest, and the snapshot that reads them as one.
+//!
+//! * [`memtable`]: the newest records, indexed in memory while their batches stay as they arrived;
+//! * [`sstable`]: immutable files of rows in key order, read in place through a map;
+//! * [`manifest`]: which files there are, as a log of version edits, and the state file beside them;
+//! * [`snapshot`]: one atomic view of all of it, up to one sequence number.
+//!
+//! This crate does not know the write-ahead log, and nothing in it decides when to flush.
+
+#![deny(unsafe_code)]
+
+pub mod key;
+pub mod manifest;
+pub mod memtable;
+pub mod sstable;
