@@ -24,6 +24,7 @@ pub struct SystemClock {
     started: Instant,
 }
 
+#[allow(clippy::disallowed_methods, reason = "this is the clock that others are sent to")]
 impl SystemClock {
     /// A clock whose monotonic time starts now.
     pub fn new() -> Self {
@@ -37,6 +38,7 @@ impl Default for SystemClock {
     }
 }
 
+#[allow(clippy::disallowed_methods, reason = "this is the clock that others are sent to")]
 impl Clock for SystemClock {
     fn unix_nanos(&self) -> i64 {
         match SystemTime::now().duration_since(UNIX_EPOCH) {

@@ -5,8 +5,6 @@
 
 mod file;
 mod plan;
-#[cfg(test)]
-mod tests;
 
 use std::io;
 use std::path::Path;

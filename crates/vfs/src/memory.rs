@@ -13,8 +13,6 @@ mod disk;
 mod file;
 mod lock;
 mod namespace;
-#[cfg(test)]
-mod tests;
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -224,10 +222,7 @@ impl Vfs for MemoryVfs {
         for dir in ancestors {
             match disk.names.get(dir) {
                 Some(Entry::Directory) => {}
-                Some(Entry::File(_)) => {
-                    let kind = if dir == name { io::ErrorKind::AlreadyExists } else { io::ErrorKind::NotADirectory };
-                    return Err(at_path(path, kind.into()));
-                }
+                Some(Entry::File(_)) => return Err(at_path(path, io::ErrorKind::AlreadyExists.into())),
                 None => disk.names.add_directory(dir),
             }
         }
@@ -318,20 +313,24 @@ impl Vfs for MemoryVfs {
 
     fn lock_dir(&self, path: &Path, command: &str) -> Result<Box<dyn DirLock>, LockError> {
         let name = normal(path);
-        let io_error = |source| LockError::Io { path: path.join(LOCK_FILE), source };
-        if let Some(owner) = self.disk_quietly().locks.get(&name) {
-            return Err(LockError::InUse { path: path.to_path_buf(), owner: owner.clone() });
-        }
         let owner = LockOwner::this_process(command);
-        let file = self.open(&path.join(LOCK_FILE), OpenMode::CreateOrOpen).map_err(io_error)?;
-        file.set_len(0).map_err(io_error)?;
-        file.write_all_at(0, &[io::IoSlice::new(owner.to_line().as_bytes())]).map_err(io_error)?;
-        let mut disk = self.disk();
-        disk.locks.insert(name.clone(), owner);
-        disk.record(Operation::Lock, path, 0, 0);
-        let generation = disk.generation;
-        drop(disk);
-        Ok(Box::new(MemoryLock { vfs: self.clone(), dir: name, generation }))
+        let lock = {
+            let mut disk = self.disk();
+            if let Some(owner) = disk.locks.get(&name) {
+                return Err(LockError::InUse { path: path.to_path_buf(), owner: owner.clone() });
+            }
+            disk.locks.insert(name.clone(), owner.clone());
+            MemoryLock { vfs: self.clone(), dir: name, generation: disk.generation }
+        };
+        let path = path.join(LOCK_FILE);
+        let written = self.open(&path, OpenMode::CreateOrOpen).and_then(|file| {
+            file.set_len(0)?;
+            file.write_all_at(0, &[io::IoSlice::new(owner.to_line().as_bytes())])
+        });
+        match written {
+            Ok(()) => Ok(Box::new(lock)),
+            Err(source) => Err(LockError::Io { path, source }),
+        }
     }
 
     fn clock(&self) -> &dyn Clock {

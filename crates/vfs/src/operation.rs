@@ -38,7 +38,8 @@ pub enum Operation {
     Lock,
 }
 
-/// A call that succeeded, as [`MemoryVfs`](crate::MemoryVfs) writes it down.
+/// A call that succeeded, as [`MemoryVfs`](crate::MemoryVfs) writes it down. Questions ([`Operation::Metadata`]) are
+/// left out.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TracedOperation {
     /// What was called.

@@ -85,7 +85,10 @@ impl Vfs for RealVfs {
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
-        fs::exists(path).map_err(|source| at_path(path, source))
+        match fs::exists(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(false),
+            other => other.map_err(|source| at_path(path, source)),
+        }
     }
 
     fn available_bytes(&self, path: &Path) -> io::Result<u64> {
