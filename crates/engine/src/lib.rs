@@ -1,1 +1,61 @@
-//! stub
+//! Tapebook, embedded: a journal and history database for trading systems, in your process.
+//!
+//! [`Db::open`] opens a data directory. [`Db::append`] makes a [`Batch`] durable and returns its place in the
+//! journal; [`Db::snapshot`] reads everything that is durable, from one moment.
+//!
+//! ```no_run
+//! use tapebook::{Batch, Db, Durability, Side, Trade};
+//!
+//! let db = Db::open("data")?;
+//! let mut batch = Batch::new();
+//! batch.push(Trade {
+//!     symbol: "BINANCE.BTCUSDT",
+//!     ts: 1_723_161_600_000_000_000,
+//!     price: Some(61_800.2),
+//!     size: Some(0.006),
+//!     side: Some(Side::Buy),
+//!     ..Trade::default()
+//! })?;
+//! let receipt = db.append(batch, Durability::Synced)?.wait()?;
+//! assert_eq!(receipt.first_seq, receipt.last_seq);
+//! for trade in db.snapshot().scan::<Trade>("BINANCE.BTCUSDT", ..)? {
+//!     let trade = trade?; // read in place, no copy
+//!     println!("{} {:?}", trade.ts(), trade.price());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! What holds the parts together: a batch joins the log, one sync covers its group, then it is *applied* (duplicates
+//! turned away, symbols interned, sequence numbers given, rows indexed in the MemTable), a new snapshot is
+//! published, and only then does its writer get the receipt. **Visibility never runs ahead of durability.**
+
+#![forbid(unsafe_code)]
+
+mod append;
+mod apply;
+mod commit;
+mod db;
+mod error;
+mod flush;
+mod layout;
+mod open;
+mod options;
+mod producers;
+mod state;
+mod stats;
+mod verify;
+
+pub use append::{Durability, PendingAppend, Receipt};
+pub use db::Db;
+pub use error::{AppendError, FlushError, OpenError};
+pub use layout::Layout;
+pub use options::Options;
+pub use producers::{ProducerRefusal, ProducerState};
+pub use stats::{DbStats, OpenReport};
+pub use verify::{VerifyReport, verify};
+
+pub use tapebook_lsm::key::{Direction, TimeRange};
+pub use tapebook_lsm::sstable::{Table as SsTable, TableWriterOptions};
+pub use tapebook_lsm::snapshot::{ReadError, RecordScan, SeriesScan, Snapshot, TableScan};
+pub use tapebook_record::*;
+pub use tapebook_wal::{WalOptions, WalStats};

@@ -12,4 +12,5 @@
 pub mod key;
 pub mod manifest;
 pub mod memtable;
+pub mod snapshot;
 pub mod sstable;

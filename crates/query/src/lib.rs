@@ -1,1 +1,22 @@
-//! stub
+//! SQL over a snapshot of the database, with DataFusion.
+//!
+//! [`SqlEngine`] plans and runs queries; [`DbSql`] puts `db.sql("SELECT …")` on a database. One snapshot is taken
+//! for each query and shared by all its tables. Results are Arrow, streamed as [`QueryStream`].
+//!
+//! *Boundary*: no type of DataFusion appears in the public API.
+
+#![forbid(unsafe_code)]
+
+mod catalog;
+mod constraints;
+mod engine;
+mod error;
+mod partitions;
+mod scan;
+mod stream;
+mod system_tables;
+mod table;
+
+pub use engine::{DbSql, SqlEngine, SqlOptions};
+pub use error::SqlError;
+pub use stream::QueryStream;

@@ -196,3 +196,6 @@ impl<'a> Decoder<'a> {
         DecodeError { offset: self.offset, reason }
     }
 }
+
+#[cfg(test)]
+mod tests;

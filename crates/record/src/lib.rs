@@ -13,6 +13,8 @@ pub mod batch;
 mod bytes;
 mod checksum;
 pub mod codec;
+#[cfg(test)]
+mod model;
 #[cfg(feature = "arrow")]
 pub mod projection;
 pub mod record;

@@ -62,7 +62,8 @@ impl<'a> RawRecord<'a> {
     pub fn value(&self, schema: &TableSchema, column: usize) -> Value<'a> {
         let column = &schema.columns[column];
         let (row, at) = (self.row, column.offset);
-        if at + column.kind.slot_bytes() > row.len() {
+        let slot_bytes = column.kind.slot_bytes();
+        if self.layout < column.since || (slot_bytes > 0 && at + slot_bytes > row.len()) {
             return Value::Null;
         }
         let value = match column.kind {
@@ -101,7 +102,7 @@ impl<'a> RawRecord<'a> {
     #[inline]
     pub fn id(&self, schema: &TableSchema, column: usize) -> Option<Id<'a>> {
         let column = &schema.columns[column];
-        if column.kind != ColumnKind::Id || column.offset + 8 > self.row.len() {
+        if column.kind != ColumnKind::Id || self.layout < column.since || column.offset + 8 > self.row.len() {
             return None;
         }
         slot::id(self.row, slot::u64_at(self.row, column.offset))

@@ -239,7 +239,10 @@ impl<'a> RowWriter<'a> {
         for level in levels {
             for value in [level.price, level.size] {
                 if !value.is_finite() {
-                    return Err(ValueError::NotFinite { column: self.name(column), value: value.to_string() });
+                    return Err(ValueError::NotFinite {
+                        column: self.name(column),
+                        value: value.to_string(),
+                    });
                 }
                 bytes.extend_from_slice(&value.to_bits().to_le_bytes());
             }

@@ -107,6 +107,8 @@ pub struct Column {
     pub kind: ColumnKind,
     /// Where its slot begins in the row.
     pub offset: usize,
+    /// The layout version that brought the column; in rows of older ones it is NULL.
+    pub since: u16,
 }
 
 /// A table's columns at one layout version.
@@ -146,7 +148,7 @@ impl TableSchema {
                 let offset = end.next_multiple_of(kind.slot_align());
                 end = offset + kind.slot_bytes();
                 row_align = row_align.max(kind.slot_align());
-                Column { name, kind, offset }
+                Column { name, kind, offset, since: 1 }
             })
             .collect();
         let fixed_bytes = end.next_multiple_of(row_align).max(row_align);
@@ -155,6 +157,22 @@ impl TableSchema {
             column.kind.write_null(&mut null_row[column.offset..column.offset + column.kind.slot_bytes()]);
         }
         Self { id, name: name.into(), layout, columns, fixed_bytes, row_align, null_row }
+    }
+
+    /// The next layout version, with more columns behind those there are. `None` where version numbers have run out.
+    ///
+    /// What lies where a new slot is may be padding or tail in an older row: only [`Column::since`] tells.
+    pub fn add_columns(
+        &self,
+        columns: impl IntoIterator<Item = (Cow<'static, str>, ColumnKind)>,
+    ) -> Option<Self> {
+        let layout = self.layout.checked_add(1)?;
+        let known = self.columns.iter().map(|column| (column.name.clone(), column.kind));
+        let mut next = Self::new(self.id, self.name.clone(), layout, known.chain(columns));
+        for (at, column) in next.columns.iter_mut().enumerate() {
+            column.since = self.columns.get(at).map_or(layout, |known| known.since);
+        }
+        Some(next)
     }
 
     /// The position of the column called `name` among [`TableSchema::columns`].

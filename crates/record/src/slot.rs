@@ -211,10 +211,11 @@ impl<'a> Levels<'a> {
     }
 
     /// The levels, best first.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = Level> + 'a {
-        self.bytes
-            .chunks_exact(LEVEL_BYTES)
-            .map(|bytes| Level { price: f64::from_bits(u64_at(bytes, 0)), size: f64::from_bits(u64_at(bytes, 8)) })
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Level> + use<'a> {
+        self.bytes.chunks_exact(LEVEL_BYTES).map(|bytes| Level {
+            price: f64::from_bits(u64_at(bytes, 0)),
+            size: f64::from_bits(u64_at(bytes, 8)),
+        })
     }
 }
 
@@ -247,6 +248,13 @@ pub(crate) fn tail(row: &[u8], offset: u32, length: u32) -> Option<&[u8]> {
 #[inline]
 pub(crate) fn tail_at(row: &[u8], slot: usize) -> Option<&[u8]> {
     tail(row, u32_at(row, slot), u32_at(row, slot + 4))
+}
+
+/// The piece of the tail that a slot's bytes describe.
+#[cfg(feature = "arrow")]
+#[inline]
+pub(crate) fn tail_of(row: &[u8], slot: [u8; 8]) -> Option<&[u8]> {
+    tail(row, u32_at(&slot, 0), u32_at(&slot, 4))
 }
 
 #[inline]

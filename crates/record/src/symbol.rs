@@ -55,7 +55,7 @@ const CHUNK_NAMES: usize = 1024;
 /// *Invariant*: handles are dense from 0 and never change their name.
 #[derive(Clone, Default)]
 pub struct Symbols {
-    chunks: Vec<Arc<Vec<Arc<str>>>>,
+    chunks: Arc<Vec<Arc<Vec<Arc<str>>>>>,
     len: usize,
     order: Arc<OnceLock<Order>>,
 }
@@ -86,10 +86,11 @@ impl Symbols {
     /// Adds a name that is not there yet and returns its handle.
     pub fn push(&mut self, name: Arc<str>) -> u32 {
         let handle = u32::try_from(self.len).expect("the engine bounds the number of symbols");
+        let chunks = Arc::make_mut(&mut self.chunks);
         if self.len.is_multiple_of(CHUNK_NAMES) {
-            self.chunks.push(Arc::default());
+            chunks.push(Arc::default());
         }
-        let last = self.chunks.last_mut().expect("a chunk was just made where there was none");
+        let last = chunks.last_mut().expect("a chunk was just made where there was none");
         Arc::make_mut(last).push(name);
         self.len += 1;
         self.order = Arc::default();
@@ -143,3 +144,6 @@ impl fmt::Debug for Symbols {
         write!(f, "Symbols({})", self.len)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,8 +2,8 @@
 
 use std::sync::OnceLock;
 
-use rkyv::bytecheck::CheckBytes;
 use rkyv::Portable;
+use rkyv::bytecheck::CheckBytes;
 
 use crate::record::{Record, flags};
 use crate::row_writer::{RowWriter, ValueError};
@@ -151,15 +151,33 @@ macro_rules! value_type {
 }
 
 macro_rules! slot_type {
-    (Double) => { DoubleSlot };
-    (BigInt) => { BigIntSlot };
-    (Timestamp) => { TimestampSlot };
-    (Date) => { DateSlot };
-    (Decimal) => { DecimalSlot };
-    (Text) => { TailSlot };
-    (Id) => { IdSlot };
-    (Levels) => { TailSlot };
-    ((Word $word:ident)) => { WordSlot };
+    (Double) => {
+        DoubleSlot
+    };
+    (BigInt) => {
+        BigIntSlot
+    };
+    (Timestamp) => {
+        TimestampSlot
+    };
+    (Date) => {
+        DateSlot
+    };
+    (Decimal) => {
+        DecimalSlot
+    };
+    (Text) => {
+        TailSlot
+    };
+    (Id) => {
+        IdSlot
+    };
+    (Levels) => {
+        TailSlot
+    };
+    ((Word $word:ident)) => {
+        WordSlot
+    };
 }
 
 macro_rules! column_kind {
@@ -172,15 +190,33 @@ macro_rules! column_kind {
 }
 
 macro_rules! write_column {
-    ($row:ident, $at:expr, $value:expr, Double) => { $row.double($at, $value) };
-    ($row:ident, $at:expr, $value:expr, BigInt) => { $row.bigint($at, $value) };
-    ($row:ident, $at:expr, $value:expr, Timestamp) => { $row.timestamp($at, $value) };
-    ($row:ident, $at:expr, $value:expr, Date) => { $row.date($at, $value) };
-    ($row:ident, $at:expr, $value:expr, Decimal) => { $row.decimal($at, $value) };
-    ($row:ident, $at:expr, $value:expr, Text) => { $row.text($at, $value) };
-    ($row:ident, $at:expr, $value:expr, Id) => { $row.id($at, $value) };
-    ($row:ident, $at:expr, $value:expr, Levels) => { $row.levels($at, $value) };
-    ($row:ident, $at:expr, $value:expr, (Word $word:ident)) => { $row.word($at, $value as u8) };
+    ($row:ident, $at:expr, $value:expr, Double) => {
+        $row.double($at, $value)
+    };
+    ($row:ident, $at:expr, $value:expr, BigInt) => {
+        $row.bigint($at, $value)
+    };
+    ($row:ident, $at:expr, $value:expr, Timestamp) => {
+        $row.timestamp($at, $value)
+    };
+    ($row:ident, $at:expr, $value:expr, Date) => {
+        $row.date($at, $value)
+    };
+    ($row:ident, $at:expr, $value:expr, Decimal) => {
+        $row.decimal($at, $value)
+    };
+    ($row:ident, $at:expr, $value:expr, Text) => {
+        $row.text($at, $value)
+    };
+    ($row:ident, $at:expr, $value:expr, Id) => {
+        $row.id($at, $value)
+    };
+    ($row:ident, $at:expr, $value:expr, Levels) => {
+        $row.levels($at, $value)
+    };
+    ($row:ident, $at:expr, $value:expr, (Word $word:ident)) => {
+        $row.word($at, $value as u8)
+    };
 }
 
 macro_rules! accessor {

@@ -18,6 +18,18 @@ use crate::path_error::at_path;
 use crate::{Clock, DirEntry, DirLock, File, LockError, OpenMode, Operation, Vfs};
 
 /// Wraps another file system and carries out a [`FaultPlan`]. A clone shares plan and counters.
+///
+/// ```
+/// use std::{io::ErrorKind, path::Path, sync::Arc};
+/// use tapebook_vfs::{Fault, FaultRule, FaultVfs, MemoryVfs, OpenMode, Operation, Vfs};
+///
+/// let full = FaultRule::new(Fault::Error(ErrorKind::StorageFull)).on(Operation::Prepare).nth(2);
+/// let vfs = FaultVfs::new(Arc::new(MemoryVfs::new(1)), full.into());
+/// let file = vfs.open(Path::new("/segment"), OpenMode::CreateNew)?;
+/// file.prepare_zeroed(4096)?;
+/// assert_eq!(file.prepare_zeroed(8192).unwrap_err().kind(), ErrorKind::StorageFull);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct FaultVfs {
     inner: Arc<dyn Vfs>,

@@ -3,11 +3,13 @@
 //! The model: a write changes pages of 4096 bytes in a cache; [`File::sync_data`] makes all of a file's pages and
 //! its length durable; [`Vfs::sync_dir`] makes the names in a directory durable. At [`MemoryVfs::crash`] every page
 //! that was not synced independently holds what was durable, what was written last, or something in between; the
-//! length is one that the file had since its last sync; changes of names survive as a subset in which nothing builds
-//! upon what is lost. A rename across directories is durable once *both* were synced.
+//! length is one that the file had since its last sync. Cutting a file happened or did not: what it removed never
+//! shows in what was written after it. Changes of names survive as a subset in which nothing builds upon what is lost;
+//! a rename across directories is durable once *both* were synced.
 //!
 //! It does not model permissions, symbolic links, the timing of a disk, or two processes at the same time.
 
+mod calls;
 mod content;
 mod disk;
 mod file;
@@ -21,14 +23,10 @@ use std::time::Duration;
 
 use self::disk::Disk;
 pub(crate) use self::file::AlignedBytes;
-use self::file::MemoryFile;
-use self::lock::MemoryLock;
-use self::namespace::{Entry, parent};
-use crate::lock::LOCK_FILE;
 use crate::path_error::at_path;
-use crate::{
-    Clock, DirEntry, DirLock, File, LockError, LockOwner, ManualClock, OpenMode, Operation, TracedOperation, Vfs,
-};
+use crate::{Clock, ManualClock, TracedOperation};
+#[cfg(doc)]
+use crate::{File, Vfs};
 
 /// What every call adds to the clock.
 const CALL_DURATION: Duration = Duration::from_micros(1);
@@ -36,6 +34,25 @@ const CALL_DURATION: Duration = Duration::from_micros(1);
 const START_UNIX_NANOS: i64 = 1_767_225_600_000_000_000;
 
 /// A simulated file system. A clone is the same disk; [`MemoryVfs::fork`] makes another.
+///
+/// ```
+/// use std::io::IoSlice;
+/// use std::path::Path;
+/// use tapebook_vfs::{MemoryVfs, OpenMode, Vfs};
+///
+/// let disk = MemoryVfs::new(1);
+/// let file = disk.open(Path::new("/log"), OpenMode::CreateNew)?;
+/// disk.sync_dir(Path::new("/"))?;
+/// file.write_all_at(0, &[IoSlice::new(b"synced")])?;
+/// file.sync_data()?;
+/// file.write_all_at(6, &[IoSlice::new(b", not synced")])?;
+/// for seed in 0..100 {
+///     let after = disk.fork();
+///     after.crash(seed);
+///     assert!(after.file_bytes("/log")?.starts_with(b"synced"));
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct MemoryVfs {
     shared: Arc<Shared>,
@@ -130,7 +147,8 @@ impl MemoryVfs {
         let mut bytes = self.file_bytes(path)?;
         change(&mut bytes);
         let mut disk = self.disk_quietly();
-        let replaced = disk.file(&normal(path)).and_then(|inode| disk.content_mut(inode)?.0.replace_durably(&bytes));
+        let replaced =
+            disk.file(&normal(path)).and_then(|inode| disk.content_mut(inode)?.0.replace_durably(&bytes));
         replaced.map_err(|source| at_path(path, source))
     }
 
@@ -182,163 +200,6 @@ impl MemoryVfs {
 
     fn disk_quietly(&self) -> MutexGuard<'_, Disk> {
         self.shared.disk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Vfs for MemoryVfs {
-    fn open(&self, path: &Path, mode: OpenMode) -> io::Result<Arc<dyn File>> {
-        let name = normal(path);
-        let mut disk = self.disk();
-        let mut open = || {
-            let inode = match (disk.file(&name), mode) {
-                (Ok(_), OpenMode::CreateNew) => return Err(io::ErrorKind::AlreadyExists.into()),
-                (Ok(inode), _) => inode,
-                (Err(error), OpenMode::CreateNew | OpenMode::CreateOrOpen)
-                    if error.kind() == io::ErrorKind::NotFound =>
-                {
-                    disk.directory(&parent(&name))?;
-                    disk.create_file(&name)
-                }
-                (Err(error), OpenMode::CreateNew) if error.kind() == io::ErrorKind::IsADirectory => {
-                    return Err(io::ErrorKind::AlreadyExists.into());
-                }
-                (Err(error), _) => return Err(error),
-            };
-            disk.inode(inode)?.open_handles += 1;
-            disk.record(Operation::Open, path, 0, 0);
-            Ok(inode)
-        };
-        let inode = open().map_err(|source| at_path(path, source))?;
-        let (generation, writable) = (disk.generation, mode != OpenMode::Read);
-        drop(disk);
-        Ok(Arc::new(MemoryFile { vfs: self.clone(), path: path.to_path_buf(), inode, generation, writable }))
-    }
-
-    fn create_dir_all(&self, path: &Path) -> io::Result<()> {
-        let name = normal(path);
-        let mut disk = self.disk();
-        let mut ancestors: Vec<&Path> = name.ancestors().collect();
-        ancestors.reverse();
-        for dir in ancestors {
-            match disk.names.get(dir) {
-                Some(Entry::Directory) => {}
-                Some(Entry::File(_)) => return Err(at_path(path, io::ErrorKind::AlreadyExists.into())),
-                None => disk.names.add_directory(dir),
-            }
-        }
-        disk.record(Operation::CreateDir, path, 0, 0);
-        Ok(())
-    }
-
-    fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
-        let name = normal(path);
-        let mut disk = self.disk();
-        disk.directory(&name).map_err(|source| at_path(path, source))?;
-        let mut entries = Vec::new();
-        for (child, entry) in disk.names.children(&name) {
-            let name = child.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let len = match entry {
-                Entry::File(inode) => disk.content(inode)?.len(),
-                Entry::Directory => 0,
-            };
-            entries.push(DirEntry { name, is_dir: entry == Entry::Directory, len });
-        }
-        entries.sort();
-        disk.record(Operation::ReadDir, path, 0, 0);
-        Ok(entries)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let (old, new) = (normal(from), normal(to));
-        let mut disk = self.disk();
-        let inode = disk.file(&old).map_err(|source| at_path(from, source))?;
-        let target = disk.directory(&parent(&new)).and_then(|()| match disk.names.get(&new) {
-            Some(Entry::Directory) => Err(io::ErrorKind::IsADirectory.into()),
-            other => Ok(other),
-        });
-        let target = target.map_err(|source| at_path(to, source))?;
-        // Two names of one file: POSIX leaves both.
-        if target != Some(Entry::File(inode)) {
-            disk.names.change(vec![(old, None), (new, Some(Entry::File(inode)))]);
-            disk.collect();
-        }
-        disk.record(Operation::Rename, to, 0, 0);
-        Ok(())
-    }
-
-    fn remove_file(&self, path: &Path) -> io::Result<()> {
-        let name = normal(path);
-        let mut disk = self.disk();
-        disk.file(&name).map_err(|source| at_path(path, source))?;
-        disk.names.change(vec![(name, None)]);
-        disk.record(Operation::Remove, path, 0, 0);
-        Ok(())
-    }
-
-    fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let new = normal(to);
-        let mut disk = self.disk();
-        let inode = disk.file(&normal(from)).map_err(|source| at_path(from, source))?;
-        let free = disk.directory(&parent(&new)).and_then(|()| match disk.names.get(&new) {
-            Some(_) => Err(io::ErrorKind::AlreadyExists.into()),
-            None => Ok(()),
-        });
-        free.map_err(|source| at_path(to, source))?;
-        disk.names.change(vec![(new, Some(Entry::File(inode)))]);
-        disk.record(Operation::HardLink, to, 0, 0);
-        Ok(())
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let name = normal(path);
-        let mut disk = self.disk();
-        disk.directory(&name).map_err(|source| at_path(path, source))?;
-        disk.names.sync(&name);
-        disk.collect();
-        disk.record(Operation::SyncDir, path, 0, 0);
-        Ok(())
-    }
-
-    fn exists(&self, path: &Path) -> io::Result<bool> {
-        Ok(self.disk().names.get(&normal(path)).is_some())
-    }
-
-    fn available_bytes(&self, path: &Path) -> io::Result<u64> {
-        let disk = self.disk();
-        match disk.names.get(&normal(path)) {
-            Some(_) => Ok(disk.available_bytes()),
-            None => Err(at_path(path, io::ErrorKind::NotFound.into())),
-        }
-    }
-
-    fn lock_dir(&self, path: &Path, command: &str) -> Result<Box<dyn DirLock>, LockError> {
-        let name = normal(path);
-        let owner = LockOwner::this_process(command);
-        let lock = {
-            let mut disk = self.disk();
-            if let Some(owner) = disk.locks.get(&name) {
-                return Err(LockError::InUse { path: path.to_path_buf(), owner: owner.clone() });
-            }
-            disk.locks.insert(name.clone(), owner.clone());
-            MemoryLock { vfs: self.clone(), dir: name, generation: disk.generation }
-        };
-        let path = path.join(LOCK_FILE);
-        let written = self.open(&path, OpenMode::CreateOrOpen).and_then(|file| {
-            file.set_len(0)?;
-            file.write_all_at(0, &[io::IoSlice::new(owner.to_line().as_bytes())])
-        });
-        match written {
-            Ok(()) => Ok(Box::new(lock)),
-            Err(source) => Err(LockError::Io { path, source }),
-        }
-    }
-
-    fn clock(&self) -> &dyn Clock {
-        &self.shared.clock
-    }
-
-    fn random_u64(&self) -> u64 {
-        self.disk_quietly().random.next_u64()
     }
 }
 

@@ -65,7 +65,7 @@ impl Vfs for RealVfs {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::rename(from, to).map_err(|source| at_path(from, source))
+        fs::rename(from, to).map_err(|source| at_path(from, at_path(to, source)))
     }
 
     fn remove_file(&self, path: &Path) -> io::Result<()> {
@@ -73,10 +73,12 @@ impl Vfs for RealVfs {
     }
 
     fn hard_link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        fs::hard_link(from, to).map_err(|source| match source.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-            // What file systems without hard links answer, besides EOPNOTSUPP.
-            Some(rustix::io::Errno::PERM) => at_path(to, io::ErrorKind::Unsupported.into()),
-            _ => at_path(to, source),
+        fs::hard_link(from, to).map_err(|source| {
+            match source.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+                // What file systems without hard links answer, besides EOPNOTSUPP.
+                Some(rustix::io::Errno::PERM) => at_path(to, io::ErrorKind::Unsupported.into()),
+                _ => at_path(to, source),
+            }
         })
     }
 

@@ -44,7 +44,7 @@ pub trait Vfs: Debug + Send + Sync + 'static {
     /// Lists a directory, sorted by name.
     fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>>;
 
-    /// Renames a file; replaces the target where it exists. Atomic, durable after [`Vfs::sync_dir`].
+    /// Renames a file; replaces the target where it exists. Atomic, durable after [`Vfs::sync_dir`] of both directories.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file.

@@ -113,7 +113,9 @@ impl WalError {
         let (path, full) = (path.to_owned(), source.kind());
         let source = Arc::new(source);
         match full {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace { path, needed, source },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::NoSpace { path, needed, source }
+            }
             _ => Self::Prepare { path, source },
         }
     }

@@ -44,12 +44,7 @@ pub(crate) fn read_mark(vfs: &dyn Vfs, dir: &Path, identity: LogIdentity) -> io:
 
 impl MarkFile {
     /// Opens or creates the file, behind the newest mark. A new file is durable after the directory's sync.
-    pub fn open(
-        vfs: &dyn Vfs,
-        dir: &Path,
-        identity: LogIdentity,
-        newest: Option<Mark>,
-    ) -> io::Result<Self> {
+    pub fn open(vfs: &dyn Vfs, dir: &Path, identity: LogIdentity, newest: Option<Mark>) -> io::Result<Self> {
         let path = dir.join(MARK_NAME);
         let file = vfs.open(&path, OpenMode::CreateOrOpen)?;
         if file.len()? < MARK_BYTES {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::WalError;
 use crate::format::{
-    GROUP_BYTES_MAX, PAYLOAD_BYTES_MAX, SEGMENT_BLOCK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN, frame_bytes,
+    GROUP_BYTES_MAX, PAYLOAD_BYTES_MAX, SEGMENT_BLOCK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
+    frame_bytes,
 };
 
 /// How a log is written. None of it is needed to read the log: a segment states its own length.
@@ -49,7 +50,7 @@ impl WalOptions {
         if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes) {
             return refuse("segment_bytes is not between 64 KiB and 4 GiB");
         }
-        if self.segment_bytes % SEGMENT_BLOCK_BYTES as u64 != 0 {
+        if !self.segment_bytes.is_multiple_of(SEGMENT_BLOCK_BYTES as u64) {
             return refuse("segment_bytes is not a multiple of 4096");
         }
         if self.payload_bytes_max as usize > PAYLOAD_BYTES_MAX {

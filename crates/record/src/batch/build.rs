@@ -54,8 +54,8 @@ pub enum PushError {
 pub struct Batch {
     producer: Producer,
     dictionary: Vec<u8>,
-    symbols: HashMap<Box<str>, u32>,
-    last_symbol: Option<(Box<str>, u32)>,
+    symbols: HashMap<Box<str>, DictionaryEntry>,
+    last_symbol: Option<DictionaryEntry>,
     headers: Vec<RowHeader>,
     rows: AlignedBytes,
 }
@@ -89,12 +89,8 @@ impl Batch {
 
     /// Adds a row of a standard table.
     pub fn push(&mut self, row: impl StandardRow) -> Result<(), PushError> {
-        let place = RowPlace {
-            symbol: row.symbol(),
-            ts: row.ts(),
-            recv_ts: row.recv_ts(),
-            feed_seq: row.feed_seq(),
-        };
+        let place =
+            RowPlace { symbol: row.symbol(), ts: row.ts(), recv_ts: row.recv_ts(), feed_seq: row.feed_seq() };
         self.push_row(row.schema(), place, |writer| row.write(writer).map_err(PushError::Value))
     }
 
@@ -154,22 +150,24 @@ impl Batch {
     }
 
     fn known_symbol(&mut self, name: &str) -> Option<u32> {
-        if let Some((last, symbol)) = &self.last_symbol
-            && **last == *name
+        if let Some(last) = &self.last_symbol
+            && self.dictionary[last.start..last.end] == *name.as_bytes()
         {
-            return Some(*symbol);
+            return Some(last.symbol);
         }
-        let symbol = *self.symbols.get(name)?;
-        self.last_symbol = Some((name.into(), symbol));
-        Some(symbol)
+        let entry = *self.symbols.get(name)?;
+        self.last_symbol = Some(entry);
+        Some(entry.symbol)
     }
 
     fn add_symbol(&mut self, name: &str) -> u32 {
         let symbol = self.symbols.len() as u32;
-        self.symbols.insert(name.into(), symbol);
-        self.last_symbol = Some((name.into(), symbol));
         self.dictionary.push(name.len() as u8);
+        let start = self.dictionary.len();
         self.dictionary.extend_from_slice(name.as_bytes());
+        let entry = DictionaryEntry { symbol, start, end: self.dictionary.len() };
+        self.symbols.insert(name.into(), entry);
+        self.last_symbol = Some(entry);
         symbol
     }
 
@@ -209,6 +207,14 @@ impl Batch {
         header.write(&mut bytes);
         EncodedBatch::new(Arc::new(bytes), header)
     }
+}
+
+/// A symbol of the batch and where its name lies in the dictionary.
+#[derive(Clone, Copy, Debug)]
+struct DictionaryEntry {
+    symbol: u32,
+    start: usize,
+    end: usize,
 }
 
 /// What every row has beside its table's columns.

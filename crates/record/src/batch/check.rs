@@ -9,8 +9,8 @@ use crate::record::flags;
 use crate::row_writer::{DECIMAL_UNITS_MAX, ROW_BYTES_MAX};
 use crate::schema::{Column, ColumnKind, Schemas};
 use crate::slot::{
-    self, ID_TEXT_BIT, LEVEL_BYTES, NULL_DECIMAL, NULL_DOUBLE_BITS, NULL_ID, canonical_number, i128_at, u32_at,
-    u64_at,
+    self, ID_TEXT_BIT, LEVEL_BYTES, NULL_DECIMAL, NULL_DOUBLE_BITS, NULL_ID, canonical_number, i128_at,
+    u32_at, u64_at,
 };
 use crate::symbol::{SymbolError, check_symbol};
 
@@ -143,7 +143,10 @@ pub(super) fn rows(bytes: &[u8], header: &BatchHeader, schemas: &Schemas) -> Res
             .map_err(|_| BatchError::Structure { offset: at, reason: "a symbol that is not UTF-8" })?;
         check_symbol(name).map_err(|source| BatchError::Symbol { index, source })?;
         if !names.insert(name) {
-            return Err(BatchError::Structure { offset: at, reason: "a symbol stands twice in the dictionary" });
+            return Err(BatchError::Structure {
+                offset: at,
+                reason: "a symbol stands twice in the dictionary",
+            });
         }
         at = end;
     }
@@ -182,8 +185,11 @@ pub(super) fn rows(bytes: &[u8], header: &BatchHeader, schemas: &Schemas) -> Res
                     return fail("a flag is set that is not known");
                 }
             }
-            value(row_bytes, schema.fixed_bytes, column)
-                .map_err(|reason| BatchError::Row { row, column: Some(column.name.to_string()), reason })?;
+            value(row_bytes, schema.fixed_bytes, column).map_err(|reason| BatchError::Row {
+                row,
+                column: Some(column.name.to_string()),
+                reason,
+            })?;
         }
         if row_header.flags & !flags_meant != 0 {
             return fail("it has flags that its table does not have");
@@ -209,7 +215,11 @@ fn value(row: &[u8], fixed_bytes: usize, column: &Column) -> Result<(), &'static
             }
         }
         ColumnKind::Word(words) => {
-            if row[at] == 0 || words.word(row[at]).is_some() { Ok(()) } else { Err("a code without a word") }
+            if row[at] == 0 || words.word(row[at]).is_some() {
+                Ok(())
+            } else {
+                Err("a code without a word")
+            }
         }
         ColumnKind::Text => match tail(row, fixed_bytes, u32_at(row, at), u32_at(row, at + 4))? {
             Some(bytes) => slot::text(bytes).map(drop).ok_or("not UTF-8"),
@@ -228,8 +238,7 @@ fn value(row: &[u8], fixed_bytes: usize, column: &Column) -> Result<(), &'static
         ColumnKind::Levels => match tail(row, fixed_bytes, u32_at(row, at), u32_at(row, at + 4))? {
             Some(bytes) if !bytes.len().is_multiple_of(LEVEL_BYTES) => Err("not a whole number of levels"),
             Some(bytes) => {
-                let finite =
-                    bytes.chunks_exact(8).all(|value| f64::from_bits(u64_at(value, 0)).is_finite());
+                let finite = bytes.chunks_exact(8).all(|value| f64::from_bits(u64_at(value, 0)).is_finite());
                 if finite { Ok(()) } else { Err("not a finite number") }
             }
             None => Ok(()),
@@ -238,7 +247,11 @@ fn value(row: &[u8], fixed_bytes: usize, column: &Column) -> Result<(), &'static
 }
 
 fn double(bits: u64) -> Result<(), &'static str> {
-    if f64::from_bits(bits).is_finite() || bits == NULL_DOUBLE_BITS { Ok(()) } else { Err("not a finite number") }
+    if f64::from_bits(bits).is_finite() || bits == NULL_DOUBLE_BITS {
+        Ok(())
+    } else {
+        Err("not a finite number")
+    }
 }
 
 /// A piece of the tail; `None` for NULL.

@@ -46,7 +46,9 @@ impl Fault {
     /// The error of a call that cannot be half done.
     pub(super) fn error(self) -> io::Error {
         match self {
-            Self::Error(kind) | Self::ShortWrite { error: kind, .. } => io::Error::new(kind, "injected fault"),
+            Self::Error(kind) | Self::ShortWrite { error: kind, .. } => {
+                io::Error::new(kind, "injected fault")
+            }
             Self::OsError(code) => io::Error::from_raw_os_error(code),
             _ => io::Error::other("injected fault"),
         }

@@ -34,7 +34,7 @@ pub(super) struct PageLosses {
 
 /// The bytes of one file. Pages are shared copy-on-write, so a clone costs one vector of pointers.
 ///
-/// Invariant: a page without an entry in `dirty` is on the disk as it is in `pages`.
+/// Invariant: if the latest cut reached the disk, a page without an entry in `dirty` is there as it is in `pages`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Content {
     pages: Vec<Slot>,
@@ -43,6 +43,9 @@ pub(super) struct Content {
     durable_len: u64,
     lens_between: Vec<u64>,
     dirty: BTreeMap<usize, DirtyPage>,
+    /// The file before its latest unsynced cut. A cut is one change of the journal: it happened or it did not, and
+    /// what it removed never comes back in a file that was written after it.
+    before_cut: Option<Box<Content>>,
 }
 
 /// A page that differs, or may differ, from what the disk holds.
@@ -120,22 +123,40 @@ impl Content {
     pub(super) fn set_len(&mut self, len: u64, random: &mut SplitMix64) -> io::Result<()> {
         checked_end(len, 0)?;
         if len < self.len {
-            let (last, cut) = locate(len);
-            if cut > 0 && self.slot(last).is_some() {
-                self.begin_change(last, random);
-                self.page_mut(last)[cut..].fill(0);
-            }
-            for index in pages_for(len)..self.pages.len() {
-                if self.pages[index].is_some() {
-                    self.begin_change(index, random);
-                    self.pages[index] = None;
-                    self.allocated_pages -= 1;
-                }
-            }
-            self.pages.truncate(pages_for(len));
+            self.cut(len);
+        } else {
+            self.change_len(len, random);
         }
-        self.change_len(len, random);
         Ok(())
+    }
+
+    fn cut(&mut self, len: u64) {
+        let mut earlier = self.before_cut.take();
+        if earlier.as_ref().map_or(0, |content| content.cuts()) < VERSIONS_MAX {
+            let mut before = self.clone();
+            before.before_cut = earlier;
+            earlier = Some(Box::new(before));
+        }
+        self.before_cut = earlier;
+        self.len = len;
+        self.durable_len = len;
+        self.lens_between.clear();
+        self.pages.truncate(pages_for(len));
+        self.dirty.split_off(&pages_for(len));
+        let (last, tail) = locate(len);
+        if tail > 0 {
+            if let Some(page) = self.dirty.get_mut(&last) {
+                page.between.iter_mut().chain([&mut page.durable]).for_each(|slot| zero_from(slot, tail));
+            }
+            if let Some(slot) = self.pages.get_mut(last) {
+                zero_from(slot, tail);
+            }
+        }
+        self.allocated_pages = self.pages.iter().flatten().count() as u64;
+    }
+
+    fn cuts(&self) -> usize {
+        1 + self.before_cut.as_ref().map_or(0, |content| content.cuts())
     }
 
     /// Zeroes and allocates the first `len` bytes, and syncs.
@@ -164,6 +185,7 @@ impl Content {
         self.dirty.retain(|_, page| page.given_up);
         self.durable_len = self.len;
         self.lens_between.clear();
+        self.before_cut = None;
     }
 
     /// A sync that failed: the pages look clean from now on and are not on the disk, as Linux does it.
@@ -184,8 +206,15 @@ impl Content {
 
     /// The power fails: for every dirty page the disk keeps one of its versions.
     pub(super) fn crash(&mut self, random: &mut SplitMix64) -> PageLosses {
-        let mut losses = PageLosses::default();
+        let before = self.len;
         let keep_eighths = [0, 1, 4, 7, 8][random.below(5)];
+        while let Some(before_cut) = self.before_cut.take() {
+            if random.chance(keep_eighths) {
+                break;
+            }
+            *self = *before_cut;
+        }
+        let mut losses = PageLosses::default();
         let tears = random.chance(4);
         for (index, page) in std::mem::take(&mut self.dirty) {
             let current = self.pages.get(index).cloned().flatten();
@@ -197,16 +226,17 @@ impl Content {
         }
         let mut lens = std::mem::take(&mut self.lens_between);
         lens.push(self.durable_len);
-        let before = self.len;
         if !random.chance(keep_eighths) {
             self.len = lens[random.below(lens.len())];
         }
         losses.length_changed = self.len != before;
         self.durable_len = self.len;
         self.pages.truncate(pages_for(self.len));
-        let (last, cut) = locate(self.len);
-        if cut > 0 && self.slot(last).is_some() {
-            self.page_mut(last)[cut..].fill(0);
+        let (last, tail) = locate(self.len);
+        if tail > 0
+            && let Some(slot) = self.pages.get_mut(last)
+        {
+            zero_from(slot, tail);
         }
         self.allocated_pages = self.pages.iter().flatten().count() as u64;
         losses
@@ -283,6 +313,12 @@ impl DirtyPage {
 
     fn pick_between(&self, random: &mut SplitMix64) -> Option<Slot> {
         (!self.between.is_empty()).then(|| self.between[random.below(self.between.len())].clone())
+    }
+}
+
+fn zero_from(slot: &mut Slot, start: usize) {
+    if let Some(page) = slot {
+        Arc::make_mut(page)[start..].fill(0);
     }
 }
 

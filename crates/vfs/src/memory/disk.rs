@@ -78,7 +78,8 @@ impl Disk {
 
     /// What an operating system says of a name that is not there.
     fn missing(&self, path: &Path) -> io::Error {
-        let below_file = path.ancestors().skip(1).any(|dir| matches!(self.names.get(dir), Some(Entry::File(_))));
+        let below_file =
+            path.ancestors().skip(1).any(|dir| matches!(self.names.get(dir), Some(Entry::File(_))));
         if below_file { io::ErrorKind::NotADirectory.into() } else { io::ErrorKind::NotFound.into() }
     }
 
@@ -124,7 +125,8 @@ impl Disk {
     pub(super) fn available_bytes(&self) -> u64 {
         let Some(capacity) = self.capacity_bytes else { return UNLIMITED_BYTES };
         let visible = self.names.visible_files();
-        let used = self.inodes.iter().filter(|(number, inode)| inode.open_handles > 0 || visible.contains(number));
+        let used =
+            self.inodes.iter().filter(|(number, inode)| inode.open_handles > 0 || visible.contains(number));
         capacity.saturating_sub(used.map(|(_, inode)| inode.content.allocated_bytes()).sum())
     }
 

@@ -101,7 +101,8 @@ impl Namespace {
 
     /// Every file that some name leads to, or may lead to after a crash.
     pub(super) fn reachable(&self) -> BTreeSet<u64> {
-        let pending = self.pending.iter().flat_map(|change| change.edits.iter().filter_map(|(_, entry)| *entry));
+        let pending =
+            self.pending.iter().flat_map(|change| change.edits.iter().filter_map(|(_, entry)| *entry));
         files(self.visible.values().copied().chain(self.durable.values().copied()).chain(pending))
     }
 

@@ -79,7 +79,8 @@ conformance!(
 
 fn open_modes(place: &Place<'_>) {
     let path = place.path("file");
-    let open = |mode| place.vfs.open(&path, mode).map(|file| file.len().unwrap()).map_err(|error| error.kind());
+    let open =
+        |mode| place.vfs.open(&path, mode).map(|file| file.len().unwrap()).map_err(|error| error.kind());
     assert_eq!(open(OpenMode::Read), Err(ErrorKind::NotFound));
     assert_eq!(open(OpenMode::ReadWrite), Err(ErrorKind::NotFound));
     assert!(!place.vfs.exists(&path).unwrap());
@@ -97,7 +98,10 @@ fn open_modes(place: &Place<'_>) {
     for mode in [OpenMode::Read, OpenMode::ReadWrite, OpenMode::CreateOrOpen] {
         assert_eq!(place.vfs.open(&place.root, mode).unwrap_err().kind(), ErrorKind::IsADirectory);
     }
-    assert_eq!(place.vfs.open(&place.root, OpenMode::CreateNew).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    assert_eq!(
+        place.vfs.open(&place.root, OpenMode::CreateNew).unwrap_err().kind(),
+        ErrorKind::AlreadyExists
+    );
 }
 
 fn errors_name_the_file(place: &Place<'_>) {
@@ -226,7 +230,10 @@ fn directories_are_listed_by_name(place: &Place<'_>) {
     let entry = |name: &str, is_dir, len| DirEntry { name: name.to_owned(), is_dir, len };
     let expected = [entry("a", true, 0), entry("b", false, 5), entry("b-2", false, 0)];
     assert_eq!(place.vfs.read_dir(&place.root).unwrap(), expected);
-    assert_eq!(place.vfs.read_dir(&place.path("a")).unwrap(), [entry("file", false, 1), entry("inner", true, 0)]);
+    assert_eq!(
+        place.vfs.read_dir(&place.path("a")).unwrap(),
+        [entry("file", false, 1), entry("inner", true, 0)]
+    );
     assert_eq!(place.vfs.read_dir(&place.path("b")).unwrap_err().kind(), ErrorKind::NotADirectory);
     assert_eq!(place.vfs.read_dir(&place.path("c")).unwrap_err().kind(), ErrorKind::NotFound);
 }

@@ -24,7 +24,9 @@ fn one_holder_at_a_time(vfs: &dyn Vfs, dir: &Path) {
 
     drop(lock);
     drop(vfs.lock_dir(dir, "tapebook serve").unwrap());
-    let LockError::Io { source, .. } = vfs.lock_dir(&dir.join("none"), "tapebook").unwrap_err() else { panic!() };
+    let LockError::Io { source, .. } = vfs.lock_dir(&dir.join("none"), "tapebook").unwrap_err() else {
+        panic!()
+    };
     assert_eq!(source.kind(), ErrorKind::NotFound);
     assert_eq!(vfs.read_dir(dir).unwrap().len(), 1);
 }
@@ -51,7 +53,9 @@ fn an_unreadable_lock_file_has_an_unknown_owner() {
         let file = vfs.open(&dir.path().join("LOCK"), tapebook_vfs::OpenMode::ReadWrite).unwrap();
         file.set_len(0).unwrap();
         super::write(&*file, 0, content).unwrap();
-        let LockError::InUse { owner, .. } = vfs.lock_dir(dir.path(), "tapebook").unwrap_err() else { panic!() };
+        let LockError::InUse { owner, .. } = vfs.lock_dir(dir.path(), "tapebook").unwrap_err() else {
+            panic!()
+        };
         assert_eq!((owner.pid, owner.command.as_str()), (0, "unknown"));
     }
 }

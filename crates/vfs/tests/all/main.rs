@@ -14,6 +14,7 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
+use proptest::test_runner::{Config, RngSeed};
 use tapebook_vfs::{File, OpenMode, Vfs};
 
 /// Writes `bytes` to a file, which it creates where it is missing, without a sync.
@@ -41,4 +42,9 @@ fn get(vfs: &dyn Vfs, path: &str) -> io::Result<Vec<u8>> {
 
 fn exists(vfs: &dyn Vfs, path: &str) -> bool {
     vfs.exists(Path::new(path)).unwrap()
+}
+
+/// Property tests draw the same cases in every run.
+fn seeded(cases: u32) -> Config {
+    Config { cases, failure_persistence: None, rng_seed: RngSeed::Fixed(0x7461_7065), ..Config::default() }
 }

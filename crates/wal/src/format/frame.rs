@@ -2,7 +2,9 @@
 
 use tapebook_record::Crc32c;
 
-use super::{EntryKind, FRAME_ALIGN, LogPosition, PAYLOAD_BYTES_MAX, SegmentIdentity, array_at, u32_at, u64_at};
+use super::{
+    EntryKind, FRAME_ALIGN, LogPosition, PAYLOAD_BYTES_MAX, SegmentIdentity, array_at, u32_at, u64_at,
+};
 
 /// The bytes of a frame before its payload.
 pub const FRAME_HEADER_BYTES: usize = 64;
@@ -173,11 +175,11 @@ fn checksum(seed: &Crc32c, header: &[u8], payload: &[u8]) -> u32 {
 /// frames, or further than the frame.
 ///
 /// Whether the frame follows the one before it is for the caller to compare ([`Frame::prev_crc`]).
-pub fn decode_frame(
-    bytes: &[u8],
+pub fn decode_frame<'a>(
+    bytes: &'a [u8],
     identity: &SegmentIdentity,
     position: LogPosition,
-) -> Result<Frame<'_>, FrameError> {
+) -> Result<Frame<'a>, FrameError> {
     decode_frame_seeded(bytes, &identity.seed(), position)
 }
 

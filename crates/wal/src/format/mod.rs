@@ -22,7 +22,8 @@ pub(crate) use segment_footer::encode_segment_footer;
 pub use segment_footer::{SegmentFooter, SegmentSummary, decode_segment_footer};
 pub(crate) use segment_header::encode_segment_header;
 pub use segment_header::{
-    HeaderError, LogId, MEMBERSHIP_BYTES_MAX, Membership, SegmentFacts, SegmentHeader, Vote, decode_segment_header,
+    HeaderError, LogId, MEMBERSHIP_BYTES_MAX, Membership, SegmentFacts, SegmentHeader, Vote,
+    decode_segment_header,
 };
 
 /// Frames begin, and their payloads begin, on multiples of this.
@@ -59,3 +60,6 @@ pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> u32 {
 pub(crate) fn u64_at(bytes: &[u8], offset: usize) -> u64 {
     u64::from_le_bytes(array_at(bytes, offset))
 }
+
+#[cfg(test)]
+mod tests;

@@ -231,11 +231,11 @@ pub fn decode_segment_header(bytes: &[u8]) -> Result<SegmentHeader, HeaderError>
         return Err(HeaderError::Newer { found: version, supported: FORMAT_VERSION });
     }
     let segment_bytes = u64_at(bytes, 48);
-    if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&segment_bytes) || segment_bytes % 4096 != 0 {
+    if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&segment_bytes) || !segment_bytes.is_multiple_of(4096) {
         return Err(HeaderError::Field { field: "segment_bytes", found: segment_bytes });
     }
     let base = u64_at(bytes, 56);
-    if base % 4096 != 0 || base.checked_add(segment_bytes).is_none() {
+    if !base.is_multiple_of(4096) || base.checked_add(segment_bytes).is_none() {
         return Err(HeaderError::Field { field: "base_position", found: base });
     }
     let flags = u32_at(bytes, 84);
@@ -243,7 +243,8 @@ pub fn decode_segment_header(bytes: &[u8]) -> Result<SegmentHeader, HeaderError>
     if membership_bytes > MEMBERSHIP_BYTES_MAX {
         return Err(HeaderError::Field { field: "membership_bytes", found: membership_bytes as u64 });
     }
-    let log = LogIdentity { cluster_id: u128::from_le_bytes(array_at(bytes, 16)), node_id: u64_at(bytes, 32) };
+    let log =
+        LogIdentity { cluster_id: u128::from_le_bytes(array_at(bytes, 16)), node_id: u64_at(bytes, 32) };
     Ok(SegmentHeader {
         identity: log.segment(u64_at(bytes, 40)),
         segment_bytes,

@@ -5,7 +5,7 @@ mod reader;
 mod scanner;
 mod verify;
 
-pub use inspect::{FrameReport, SegmentInspection, inspect_segment};
+pub use inspect::{FrameReport, FrameSummary, Frames, SegmentInspection, inspect_segment};
 pub use reader::{LogEntry, LogReader, ReadError};
 pub(crate) use scanner::{SegmentScanner, Step, read_header_block};
 pub use verify::{Problem, VerifyReport, verify};

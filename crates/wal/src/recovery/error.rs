@@ -150,7 +150,9 @@ pub enum Damage {
         found: LogPosition,
     },
     /// The frames end elsewhere than the next segment's header says.
-    #[error("the frames end at position {found} with checksum {found_chain:#010x}, expected position {expected} and checksum {expected_chain:#010x}")]
+    #[error(
+        "the frames end at position {found} with checksum {found_chain:#010x}, expected position {expected} and checksum {expected_chain:#010x}"
+    )]
     SegmentEnd {
         /// What the next header says.
         expected: LogPosition,

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use super::{Damage, RecoveredEntry, RecoveryError, RecoveryOptions, SegmentFile, TornTail, VisitResult, Vouch};
+use super::{
+    Damage, RecoveredEntry, RecoveryError, RecoveryOptions, SegmentFile, TornTail, VisitResult, Vouch,
+};
 use crate::format::{FrameError, LogPosition, Mark};
 use crate::layout::segment_path;
 use crate::read::{SegmentScanner, Step};
@@ -42,7 +44,8 @@ pub(crate) fn examine(
             found_index,
         });
     }
-    let start = segments.iter().rposition(|segment| segment.header.last_log_id.index < replay_from).unwrap_or(0);
+    let start =
+        segments.iter().rposition(|segment| segment.header.last_log_id.index < replay_from).unwrap_or(0);
     let mut examination = Examination {
         state: LogState::before_segment(&segments[start].header),
         durable: LogPosition(0),
@@ -126,8 +129,7 @@ impl Examination<'_> {
             if frame.meta.kind.is_entry() && frame.meta.index < self.replay_from {
                 continue;
             }
-            let entry =
-                RecoveredEntry { position: frame.position, meta: frame.meta, payload: frame.payload };
+            let entry = RecoveredEntry { position: frame.position, meta: frame.meta, payload: frame.payload };
             (self.visit)(entry).map_err(|source| RecoveryError::Visitor {
                 path: segment.path.clone(),
                 offset,

@@ -12,8 +12,8 @@ mod repair;
 mod segments;
 
 pub use error::{Corruption, Damage, RecoveryError, Vouch};
-pub use recovered::{Recovered, RecoveredEntry, RecoveryOptions, TornTail};
 pub(crate) use recovered::RecoveredTail;
+pub use recovered::{Recovered, RecoveredEntry, RecoveryOptions, TornTail};
 pub(crate) use segments::{SegmentFile, read_segment_headers};
 
 use std::error::Error;

@@ -1,3 +1,10 @@
+//! A trade and a book delta by hand. Random rows of every table are in `tables/tests.rs`; here is also what is
+//! refused, what damage does, and the example of the format page.
+
+mod damage;
+mod document;
+mod refusals;
+
 use std::sync::Arc;
 
 use super::*;

@@ -1,0 +1,116 @@
+//! The arguments that all commands share, and how wrong ones are refused.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{Parser, Subcommand};
+
+use crate::commands::{completions, demo, import, inspect, sql};
+use crate::data_dir::DataDir;
+use crate::text::one_line;
+
+/// A journal and history database for trading systems.
+#[derive(Debug, Parser)]
+#[command(name = "tapebook", version, arg_required_else_help = true, max_term_width = 110)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub shared: Shared,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Shared {
+    /// The data directory [env: TAPEBOOK_DATA] [default: ./tapebook-data]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub data: Option<PathBuf>,
+    /// Prints nothing but data and errors
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+}
+
+impl Shared {
+    /// The data directory that the user chose, in one way or another.
+    pub(crate) fn data_dir(&self) -> DataDir {
+        let from_environment =
+            || std::env::var_os("TAPEBOOK_DATA").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let path = self.data.clone().or_else(from_environment);
+        DataDir::new(path.unwrap_or_else(|| PathBuf::from("./tapebook-data")), self.quiet)
+    }
+
+    /// Tells the user something that is neither data nor an error.
+    pub(crate) fn log(&self, message: impl std::fmt::Display) {
+        if !self.quiet {
+            eprintln!("{message}");
+        }
+    }
+}
+
+/// What there is to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs a simulated market against a fresh database and shows live queries
+    Demo(demo::DemoArgs),
+    /// Reads files (CSV, Parquet; .gz, .zst and .zip) into a table
+    Import(import::ImportArgs),
+    /// Runs SQL: one query, a file of statements, or an interactive shell
+    Sql(sql::SqlArgs),
+    /// Checks every checksum, chain and count of a data directory
+    Verify,
+    /// Shows what is in a file of the database
+    Inspect(inspect::InspectArgs),
+    /// Writes what is in memory to SSTables
+    Flush,
+    /// Prints a script that completes commands and options in a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Prints help where it was asked for; else says in one line what is wrong with the arguments.
+pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
+    match error.kind() {
+        ErrorKind::DisplayHelp
+        | ErrorKind::DisplayVersion
+        | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            // A reader that went away is no reason to complain.
+            let _ = error.print();
+        }
+        _ => eprintln!("tapebook: {}", on_one_line(&error.render().to_string())),
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+/// The parts of a usage error one after another: what is wrong, tips, usage.
+fn on_one_line(rendered: &str) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let rendered = rendered.strip_prefix("error: ").unwrap_or(rendered);
+    for paragraph in rendered.split("\n\n").map(one_line) {
+        if let Some(usage) = paragraph.strip_prefix("Usage: ") {
+            parts.push(format!("usage: {usage}"));
+        } else if paragraph.starts_with("For more information") {
+            parts.push("--help says more".to_owned());
+        } else if !paragraph.is_empty() {
+            parts.push(paragraph);
+        }
+    }
+    parts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_usage_error_is_one_line() {
+        let error = Arguments::try_parse_from(["tapebook", "import"]).unwrap_err();
+        let line = on_one_line(&error.render().to_string());
+        assert!(!line.contains('\n') && line.contains("<TABLE>") && line.contains("usage: tapebook import"), "{line}");
+    }
+}

@@ -1,0 +1,26 @@
+//! One module per command; each turns its arguments into one call of `run`.
+
+pub(crate) mod completions;
+pub(crate) mod demo;
+mod flush;
+pub(crate) mod import;
+pub(crate) mod inspect;
+pub(crate) mod sql;
+mod verify;
+
+use crate::args::{Arguments, Command};
+use crate::error::CliError;
+
+/// Runs the command that the arguments name.
+pub(crate) fn run(arguments: Arguments) -> Result<(), CliError> {
+    let Arguments { shared, command } = arguments;
+    match command {
+        Command::Demo(args) => demo::run(&shared, &args),
+        Command::Import(args) => import::run(&shared, &args),
+        Command::Sql(args) => sql::run(&shared, &args),
+        Command::Verify => verify::run(&shared),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Flush => flush::run(&shared),
+        Command::Completions(args) => completions::run(&args),
+    }
+}

@@ -1,0 +1,83 @@
+//! Opens the data directory that the user named.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tapebook::{Db, Options};
+use tapebook_vfs::{RealVfs, Vfs};
+
+use crate::error::{CliError, advice};
+use crate::text;
+
+/// The most characters of its own command line that a process leaves in the lock file.
+const COMMAND_CHARS_MAX: usize = 160;
+
+/// The data directory of this run.
+#[derive(Clone, Debug)]
+pub(crate) struct DataDir {
+    path: PathBuf,
+    quiet: bool,
+}
+
+impl DataDir {
+    pub(crate) fn new(path: PathBuf, quiet: bool) -> Self {
+        Self { path, quiet }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// True where something has that name already.
+    pub(crate) fn exists(&self) -> bool {
+        RealVfs::new().exists(&self.path).unwrap_or(true)
+    }
+
+    /// Opens the database and makes it where there is none.
+    pub(crate) fn open_or_create(&self) -> Result<Db, CliError> {
+        self.open_with(Options::default())
+    }
+
+    /// Opens the database; a directory that does not exist is an error and not a new database.
+    pub(crate) fn open_existing(&self) -> Result<Db, CliError> {
+        self.must_exist()?;
+        self.open_or_create()
+    }
+
+    /// Refuses a directory that does not exist, which nearly always is a name mistyped.
+    pub(crate) fn must_exist(&self) -> Result<(), CliError> {
+        if self.exists() {
+            return Ok(());
+        }
+        Err(CliError::failed(format!(
+            "{}: no such data directory; choose one with --data, or begin one with `tapebook import`",
+            self.path.display()
+        )))
+    }
+
+    /// Opens the database as `options` say.
+    pub(crate) fn open_with(&self, options: Options) -> Result<Db, CliError> {
+        let options = Options { vfs: Arc::new(RealVfs::new()), command: command_line(), ..options };
+        let db = Db::open_with(&self.path, options).map_err(|error| match advice(&error) {
+            Some(advice) => CliError::failed(format!("{error}; {advice}")),
+            None => CliError::failed(error),
+        })?;
+        let report = db.open_report();
+        if let Some(torn) = report.torn.as_ref().filter(|_| !self.quiet) {
+            let (path, offset) = (torn.path.display(), torn.offset);
+            let bytes = text::bytes(torn.bytes);
+            eprintln!("{path}: recovered after a crash: cut {bytes} at byte {offset} that nobody was told of");
+        }
+        if !report.removed.is_empty() && !self.quiet {
+            let files = text::count(report.removed.len() as u64, "unfinished file");
+            eprintln!("{}: recovered after a crash: removed {files}", self.path.display());
+        }
+        Ok(db)
+    }
+}
+
+fn command_line() -> String {
+    let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    let line = ["tapebook".to_owned()].into_iter().chain(arguments).collect::<Vec<_>>().join(" ");
+    line.chars().take(COMMAND_CHARS_MAX).collect()
+}

@@ -1,0 +1,136 @@
+//! Applies entries, in log order: the one place where the database changes.
+//!
+//! What happens here depends on the entry and on earlier entries alone, never on clocks, settings of this node or
+//! chance, so that every node and every replay comes to the same state.
+
+use std::sync::Arc;
+
+use tapebook_lsm::memtable::MemTable;
+use tapebook_record::EncodedBatch;
+use tapebook_wal::{EntryKind, FrameMeta, LogId};
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::producers::Decision;
+use crate::state::{Interner, SystemState};
+use crate::{AppendError, Receipt};
+
+/// Bounds that are the same on every node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ApplyLimits {
+    pub symbols_max: usize,
+    pub producers_max: usize,
+}
+
+/// The state, the MemTable that is being written, and those that wait to be flushed.
+#[derive(Debug)]
+pub(crate) struct Applier {
+    pub state: SystemState,
+    pub active: Arc<MemTable>,
+    pub frozen: Vec<Frozen>,
+    interner: Interner,
+    limits: ApplyLimits,
+    memtables: u64,
+    /// The first entry since the active MemTable was begun.
+    first: Option<LogId>,
+}
+
+/// A MemTable that takes no more rows, with the state right after its last entry.
+#[derive(Clone, Debug)]
+pub(crate) struct Frozen {
+    pub memtable: Arc<MemTable>,
+    pub state: SystemState,
+    /// The first entry that it can hold rows of, and that entry's term.
+    pub first_index: u64,
+    pub first_term: u64,
+}
+
+impl Applier {
+    pub(crate) fn new(state: SystemState, limits: ApplyLimits) -> Self {
+        let interner = Interner::new(&state.symbols);
+        Self {
+            interner,
+            limits,
+            active: Arc::new(MemTable::new(0)),
+            frozen: Vec::new(),
+            state,
+            memtables: 1,
+            first: None,
+        }
+    }
+
+    /// Takes note of an entry that holds no rows.
+    pub(crate) fn apply_other(&mut self, meta: &FrameMeta, payload: &[u8]) {
+        self.begin(meta);
+        if meta.kind == EntryKind::Membership {
+            self.state.membership = payload.to_vec();
+        }
+    }
+
+    /// Applies a batch.
+    pub(crate) fn apply_batch(
+        &mut self,
+        meta: &FrameMeta,
+        batch: &EncodedBatch,
+    ) -> Result<Receipt, AppendError> {
+        self.begin(meta);
+        match self.state.producers.decide(batch.producer(), self.limits.producers_max) {
+            Decision::Apply => {}
+            Decision::Duplicate(receipt) => return Ok(receipt),
+            Decision::Refuse(refusal) => return Err(refusal.into()),
+        }
+        let handles = self.intern(batch)?;
+        let first_seq = self.state.last_seq + 1;
+        let last_seq = self.state.last_seq + batch.len() as u64;
+        self.active.insert(batch, first_seq, handles);
+        self.state.last_seq = last_seq;
+        self.state.rolling_hash = next_hash(self.state.rolling_hash, first_seq, batch.bytes());
+        self.state.producers.applied(batch.producer(), first_seq, last_seq);
+        Ok(Receipt { first_seq, last_seq, duplicate: false })
+    }
+
+    fn begin(&mut self, meta: &FrameMeta) {
+        debug_assert!(meta.index > self.state.applied.index, "entries are applied in order, each once");
+        self.state.applied = LogId { term: meta.term, leader_node: meta.leader_node, index: meta.index };
+        self.first.get_or_insert(self.state.applied);
+        self.state.commit_clock = self.state.commit_clock.max(meta.proposed_at);
+    }
+
+    /// The handle of each name of the batch; refuses before it adds any.
+    fn intern(&mut self, batch: &EncodedBatch) -> Result<Box<[u32]>, AppendError> {
+        let room = self.limits.symbols_max.saturating_sub(self.state.symbols.len());
+        let new = batch.symbols().filter(|name| self.interner.get(name).is_none());
+        if let Some(name) = new.into_iter().nth(room) {
+            return Err(AppendError::TooManySymbols { name: name.to_owned(), max: self.limits.symbols_max });
+        }
+        let symbols = &mut self.state.symbols;
+        Ok(batch.symbols().map(|name| self.interner.intern(name, symbols)).collect())
+    }
+
+    /// Bytes of the active MemTable: its batches and their index.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.active.batch_bytes() + self.active.index_bytes()) as u64
+    }
+
+    /// Closes the active MemTable where it has rows; true where it had.
+    pub(crate) fn freeze(&mut self) -> bool {
+        if self.active.is_empty() {
+            return false;
+        }
+        let next = Arc::new(MemTable::new(self.memtables));
+        self.memtables += 1;
+        let memtable = std::mem::replace(&mut self.active, next);
+        let first = self.first.take().unwrap_or(self.state.applied);
+        let state = self.state.clone();
+        self.frozen.push(Frozen { memtable, state, first_index: first.index, first_term: first.term });
+        true
+    }
+}
+
+/// The rolling hash behind one more batch: XXH3 over the hash before, the first sequence number and the bytes.
+fn next_hash(before: [u8; 16], first_seq: u64, bytes: &[u8]) -> [u8; 16] {
+    let mut hash = Xxh3::new();
+    hash.update(&before);
+    hash.update(&first_seq.to_le_bytes());
+    hash.update(bytes);
+    hash.digest128().to_le_bytes()
+}

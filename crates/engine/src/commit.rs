@@ -1,0 +1,208 @@
+//! The commit pipeline: from durable entries to a new snapshot and to receipts.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use tapebook_lsm::snapshot::{Pieces, Snapshot};
+use tapebook_lsm::sstable::Table;
+use tapebook_record::EncodedBatch;
+use tapebook_wal::{DurableEntry, DurableSink, EntryKind, SegmentFacts, WalError};
+
+use crate::append::{Completion, Waiters};
+use crate::apply::Applier;
+use crate::{AppendError, FlushError, Receipt};
+
+/// What travels with an entry through the log.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    /// The batch, decoded already; `None` for other kinds.
+    pub batch: Option<EncodedBatch>,
+    pub completion: Arc<Completion>,
+}
+
+/// Takes what the log made durable, applies it, publishes it and answers its writers.
+///
+/// *Invariant*: a snapshot is published only here and where a flush ends, always under the lock of `committed`,
+/// and it never shows more than the log has synced.
+#[derive(Debug)]
+pub(crate) struct Committer {
+    committed: Mutex<Committed>,
+    published: ArcSwap<Snapshot>,
+    facts: Mutex<SegmentFacts>,
+    memtable_bytes: u64,
+    pub waiters: Arc<Waiters>,
+    /// MemTables that wait to be flushed; a copy of the list's length that can be read without its lock.
+    frozen: AtomicUsize,
+    pub flush: FlushSignal,
+    pub rows_applied: AtomicU64,
+}
+
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub applier: Applier,
+    pub tables: Vec<Arc<Table>>,
+    pieces: Arc<Pieces>,
+}
+
+/// Where the flushing thread waits for work and others wait for it.
+#[derive(Debug, Default)]
+pub(crate) struct FlushSignal {
+    state: Mutex<FlushState>,
+    changed: Condvar,
+}
+
+/// What the flushing thread and those who wait for it tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct FlushState {
+    /// The newest failure, while flushing fails.
+    pub failing: Option<Arc<FlushError>>,
+    /// Counts failures, so that a waiter can tell a new one.
+    pub failures: u64,
+    /// Someone asks for another attempt now.
+    pub asked: bool,
+    pub closing: bool,
+}
+
+impl FlushSignal {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, FlushState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn wait<'a>(&self, state: MutexGuard<'a, FlushState>) -> MutexGuard<'a, FlushState> {
+        self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn wait_for<'a>(
+        &self,
+        state: MutexGuard<'a, FlushState>,
+        at_most: std::time::Duration,
+    ) -> MutexGuard<'a, FlushState> {
+        self.changed.wait_timeout(state, at_most).unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    pub(crate) fn notify(&self) {
+        // Taking the lock orders this after the check of whoever is about to wait.
+        drop(self.lock());
+        self.changed.notify_all();
+    }
+}
+
+impl Committer {
+    pub(crate) fn new(applier: Applier, tables: Vec<Arc<Table>>, memtable_bytes: u64) -> Self {
+        let pieces = pieces(&tables, &applier);
+        let snapshot = snapshot(&pieces, &applier);
+        let frozen = AtomicUsize::new(applier.frozen.len());
+        let facts = Mutex::new(facts(&applier));
+        Self {
+            committed: Mutex::new(Committed { applier, tables, pieces }),
+            published: ArcSwap::from_pointee(snapshot),
+            facts,
+            memtable_bytes,
+            waiters: Arc::default(),
+            frozen,
+            flush: FlushSignal::default(),
+            rows_applied: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot::clone(&self.published.load())
+    }
+
+    pub(crate) fn frozen(&self) -> usize {
+        self.frozen.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Committed> {
+        self.committed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes the active MemTable, so that it can be flushed.
+    pub(crate) fn freeze(&self) {
+        let mut committed = self.lock();
+        if committed.applier.freeze() {
+            self.publish_pieces(&mut committed);
+        }
+    }
+
+    /// Publishes files and MemTables anew, after either has changed.
+    pub(crate) fn publish_pieces(&self, committed: &mut Committed) {
+        committed.pieces = pieces(&committed.tables, &committed.applier);
+        self.published.store(Arc::new(snapshot(&committed.pieces, &committed.applier)));
+        self.frozen.store(committed.applier.frozen.len(), Ordering::Release);
+        self.flush.notify();
+    }
+
+    fn apply(&self, committed: &mut Committed, entry: &DurableEntry<Ticket>) -> Result<Receipt, AppendError> {
+        let applier = &mut committed.applier;
+        let Some(batch) = &entry.ticket.batch else {
+            if entry.meta.kind.is_entry() {
+                applier.apply_other(&entry.meta, &entry.payload);
+            }
+            let last_seq = applier.state.last_seq;
+            return Ok(Receipt { first_seq: last_seq + 1, last_seq, duplicate: false });
+        };
+        debug_assert_eq!(entry.meta.kind, EntryKind::Batch);
+        applier.apply_batch(&entry.meta, batch)
+    }
+}
+
+impl DurableSink for Committer {
+    type Ticket = Ticket;
+
+    fn durable(&self, entries: &mut Vec<DurableEntry<Ticket>>) {
+        let mut outcomes = Vec::with_capacity(entries.len());
+        let mut committed = self.lock();
+        let before = committed.applier.state.last_seq;
+        let mut rotated = false;
+        for entry in entries.drain(..) {
+            outcomes.push((self.apply(&mut committed, &entry), entry.ticket.completion));
+            if committed.applier.bytes() >= self.memtable_bytes {
+                rotated |= committed.applier.freeze();
+            }
+        }
+        *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = facts(&committed.applier);
+        self.rows_applied.fetch_add(committed.applier.state.last_seq - before, Ordering::Relaxed);
+        if rotated {
+            self.publish_pieces(&mut committed);
+        } else {
+            self.published.store(Arc::new(snapshot(&committed.pieces, &committed.applier)));
+        }
+        drop(committed);
+        for (outcome, completion) in outcomes {
+            completion.complete(outcome);
+        }
+        self.waiters.wake_all();
+    }
+
+    fn failed(&self, tickets: Vec<Ticket>, error: &WalError) {
+        for ticket in tickets {
+            ticket.completion.complete(Err(AppendError::Log(error.clone())));
+        }
+        self.waiters.wake_all();
+    }
+
+    fn segment_facts(&self) -> SegmentFacts {
+        *self.facts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn facts(applier: &Applier) -> SegmentFacts {
+    SegmentFacts {
+        last_seq: applier.state.last_seq,
+        at_index: applier.state.applied.index,
+        rolling_hash: applier.state.rolling_hash,
+    }
+}
+
+fn pieces(tables: &[Arc<Table>], applier: &Applier) -> Arc<Pieces> {
+    let mut memtables: Vec<_> = applier.frozen.iter().map(|frozen| Arc::clone(&frozen.memtable)).collect();
+    memtables.push(Arc::clone(&applier.active));
+    Arc::new(Pieces { tables: tables.to_vec(), memtables })
+}
+
+fn snapshot(pieces: &Arc<Pieces>, applier: &Applier) -> Snapshot {
+    let state = &applier.state;
+    Snapshot::new(Arc::clone(pieces), state.last_seq, state.symbols.clone(), state.schemas.clone())
+}

@@ -1,0 +1,239 @@
+//! One database on one machine.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tapebook_lsm::snapshot::Snapshot;
+use tapebook_record::{Batch, EncodedBatch};
+use tapebook_vfs::{DirLock, Vfs};
+use tapebook_wal::{Proposal, Wal};
+
+use crate::append::{Completion, Durability, PendingAppend};
+use crate::commit::{Committer, Ticket};
+use crate::flush::{self, Flusher};
+use crate::stats::{DbStats, OpenReport};
+use crate::{AppendError, FlushError, Layout, OpenError, Options};
+
+/// An open data directory. Share it between threads by reference or in an `Arc`.
+///
+/// Dropping it ends its threads; [`Db::close`] does the same and says whether all went well. Neither flushes: what
+/// is in the log is replayed at the next open.
+pub struct Db {
+    pub(crate) committer: Arc<Committer>,
+    pub(crate) wal: Option<Arc<Wal<Committer>>>,
+    pub(crate) flusher: Arc<Flusher>,
+    pub(crate) flushing: Option<JoinHandle<()>>,
+    pub(crate) vfs: Arc<dyn Vfs>,
+    pub(crate) options: Options,
+    pub(crate) layout: Layout,
+    pub(crate) report: OpenReport,
+    pub(crate) term: u64,
+    pub(crate) node_id: u64,
+    pub(crate) stalls: AtomicU64,
+    pub(crate) stall_nanos: AtomicU64,
+    pub(crate) _lock: Box<dyn DirLock>,
+}
+
+impl Db {
+    /// Opens a data directory with the default options; makes it where it is missing or empty.
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self, OpenError> {
+        Self::open_with(dir, Options::default())
+    }
+
+    /// Opens a data directory.
+    pub fn open_with(dir: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
+        crate::open::open(dir.as_ref(), options)
+    }
+
+    /// Appends a batch. With [`Durability::Synced`] and nobody else writing, this thread writes and syncs it, and the
+    /// receipt is there when this returns. Waits while too much is unsynced or waits to be flushed.
+    pub fn append(&self, batch: Batch, durability: Durability) -> Result<PendingAppend, AppendError> {
+        if batch.is_empty() {
+            return Err(AppendError::Empty);
+        }
+        self.append_encoded(batch.encode(), durability)
+    }
+
+    /// Appends a batch that is encoded already, as [`Db::append`].
+    pub fn append_encoded(
+        &self,
+        batch: EncodedBatch,
+        durability: Durability,
+    ) -> Result<PendingAppend, AppendError> {
+        self.check_times(&batch)?;
+        self.admit()?;
+        let completion = Completion::new(&self.committer.waiters);
+        let proposal = Proposal::batch(self.term, self.node_id, Arc::clone(batch.bytes()));
+        let ticket = Ticket { batch: Some(batch), completion: Arc::clone(&completion) };
+        let wal = self.wal()?;
+        match durability {
+            Durability::Synced => wal.append(proposal, ticket),
+            Durability::Buffered => wal.enqueue(proposal, ticket),
+        }
+        .map_err(|refused| AppendError::Log(refused.error))?;
+        Ok(PendingAppend { completion })
+    }
+
+    /// Appends a batch from an asynchronous task: the log's own thread writes and syncs it, this one only queues it.
+    pub fn submit(&self, batch: EncodedBatch) -> Result<PendingAppend, AppendError> {
+        self.append_encoded(batch, Durability::Buffered)
+    }
+
+    /// Everything that is durable now, as one unchanging view.
+    pub fn snapshot(&self) -> Snapshot {
+        self.committer.snapshot()
+    }
+
+    /// Writes everything in the MemTables to SSTables and waits for it.
+    pub fn flush(&self) -> Result<(), FlushError> {
+        self.committer.freeze();
+        let wal = self.wal.as_ref().ok_or(FlushError::Closed)?;
+        if !self.options.background {
+            while self.flusher.flush_one(&self.committer, wal)? {}
+            return Ok(());
+        }
+        let mut state = self.committer.flush.lock();
+        let failures = state.failures;
+        state.asked = true;
+        drop(state);
+        self.committer.flush.notify();
+        let mut state = self.committer.flush.lock();
+        while self.committer.frozen() > 0 {
+            if let Some(error) = state.failing.clone().filter(|_| state.failures > failures) {
+                return Err(FlushError::Again(error));
+            }
+            if state.closing {
+                return Err(FlushError::Closed);
+            }
+            state = self.committer.flush.wait(state);
+        }
+        Ok(())
+    }
+
+    /// Ends the database's threads, after everything that was appended is durable.
+    pub fn close(mut self) -> Result<(), AppendError> {
+        self.stop_flushing();
+        match self.wal.take().and_then(Arc::into_inner) {
+            Some(wal) => wal.close().map_err(AppendError::Log),
+            None => Ok(()),
+        }
+    }
+
+    /// What opening found and did.
+    pub fn open_report(&self) -> &OpenReport {
+        &self.report
+    }
+
+    /// The paths of the data directory.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The file system that it lies on.
+    pub fn vfs(&self) -> &Arc<dyn Vfs> {
+        &self.vfs
+    }
+
+    /// Counters since the start, and what is in memory now.
+    pub fn stats(&self) -> DbStats {
+        let (memtable_bytes, frozen) = {
+            let committed = self.committer.lock();
+            (committed.applier.bytes(), committed.applier.frozen.len())
+        };
+        DbStats {
+            rows_applied: self.committer.rows_applied.load(Ordering::Relaxed),
+            memtable_bytes,
+            frozen_memtables: frozen,
+            stalls: self.stalls.load(Ordering::Relaxed),
+            stall_time: Duration::from_nanos(self.stall_nanos.load(Ordering::Relaxed)),
+            flush_failing: self.committer.flush.lock().failing.as_ref().map(|error| error.to_string()),
+            wal: self.wal.as_ref().map(|wal| wal.stats()).unwrap_or_default(),
+        }
+    }
+
+    fn wal(&self) -> Result<&Wal<Committer>, AppendError> {
+        self.wal.as_deref().ok_or(AppendError::Closed)
+    }
+
+    /// Refuses rows that lie too far in the future; a wrong clock or unit would pin whole partitions.
+    fn check_times(&self, batch: &EncodedBatch) -> Result<(), AppendError> {
+        let Some(max_future) = self.options.max_future else {
+            return Ok(());
+        };
+        let now = self.vfs.clock().unix_nanos();
+        let latest = now.saturating_add(i64::try_from(max_future.as_nanos()).unwrap_or(i64::MAX));
+        for row in 0..batch.len() {
+            let ts = batch.row_header(row).ts;
+            if ts > latest {
+                return Err(AppendError::Future { row, ts, now, max_future_seconds: max_future.as_secs() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until there is room for another MemTable to be frozen.
+    fn admit(&self) -> Result<(), AppendError> {
+        if self.committer.frozen() < self.options.frozen_memtables_max {
+            return Ok(());
+        }
+        let since = self.vfs.clock().monotonic();
+        self.stalls.fetch_add(1, Ordering::Relaxed);
+        let admitted = self.wait_for_flush();
+        let stalled = self.vfs.clock().monotonic().saturating_sub(since);
+        self.stall_nanos.fetch_add(u64::try_from(stalled.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        admitted
+    }
+
+    fn wait_for_flush(&self) -> Result<(), AppendError> {
+        if !self.options.background {
+            let flushed = self.flusher.flush_one(&self.committer, self.wal()?);
+            return flushed.map(drop).map_err(|error| AppendError::FlushFailing(Arc::new(error)));
+        }
+        let mut state = self.committer.flush.lock();
+        while self.committer.frozen() >= self.options.frozen_memtables_max {
+            if state.closing {
+                return Err(AppendError::Closed);
+            }
+            if let Some(error) = &state.failing {
+                return Err(AppendError::FlushFailing(Arc::clone(error)));
+            }
+            state = self.committer.flush.wait(state);
+        }
+        Ok(())
+    }
+
+    fn stop_flushing(&mut self) {
+        self.committer.flush.lock().closing = true;
+        self.committer.flush.notify();
+        if let Some(thread) = self.flushing.take() {
+            // A flush that panicked has ended the process already or is told by the next open.
+            let _ = thread.join();
+        }
+    }
+
+    /// Starts the thread that flushes.
+    pub(crate) fn start_flushing(&mut self) -> std::io::Result<()> {
+        let Some(wal) = self.wal.clone() else { return Ok(()) };
+        let (flusher, committer) = (Arc::clone(&self.flusher), Arc::clone(&self.committer));
+        let thread = std::thread::Builder::new()
+            .name("tapebook-flush".to_owned())
+            .spawn(move || flush::run(&flusher, &committer, &wal))?;
+        self.flushing = Some(thread);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Db").field("dir", &self.layout.root()).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Db {
+    fn drop(&mut self) {
+        self.stop_flushing();
+    }
+}

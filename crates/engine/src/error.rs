@@ -1,0 +1,145 @@
+//! Why an operation of the database was refused or failed.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tapebook_lsm::manifest::{ManifestError, StorageError};
+use tapebook_lsm::sstable::{TableError, WriteError};
+use tapebook_record::codec::DecodeError;
+use tapebook_vfs::LockError;
+use tapebook_wal::{RecoveryError, WalError};
+
+use crate::ProducerRefusal;
+
+/// Why a data directory could not be opened. Nothing in it was changed, unless the error is one of writing.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The directory is in use, or cannot be locked.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// The identity record or the state file is damaged, missing or of a newer format.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The manifest is damaged, missing or of a newer format.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A section of the state file does not say what it should.
+    #[error("{}: {source}", path.display())]
+    StateSection {
+        /// The state file.
+        path: PathBuf,
+        /// What is wrong.
+        source: DecodeError,
+    },
+    /// An SSTable is damaged or missing.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The log is damaged or does not reach back as far as it must.
+    #[error(transparent)]
+    Log(#[from] RecoveryError),
+    /// The log could not be begun or written.
+    #[error(transparent)]
+    Wal(#[from] WalError),
+    /// A directory or file could not be made or read.
+    #[error("{}: cannot {operation}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// The directory holds something, but not a database.
+    #[error("{}: not a Tapebook data directory: it has {found:?} but no IDENTITY; choose an empty directory", path.display())]
+    Foreign {
+        /// The directory.
+        path: PathBuf,
+        /// What was found in it.
+        found: String,
+    },
+    /// The first entry of a new database could not be written.
+    #[error("cannot write the first entry of the log: {0}")]
+    FirstEntry(AppendError),
+}
+
+/// Why a batch was not appended, or why its outcome is unknown. Cheap to clone.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// It has no rows.
+    #[error("the batch has no rows")]
+    Empty,
+    /// A row lies too far in the future.
+    #[error("row {row}: ts {ts} is more than {max_future_seconds} s ahead of the clock ({now})")]
+    Future {
+        /// Position in the batch.
+        row: usize,
+        /// The row's time.
+        ts: i64,
+        /// The clock, nanoseconds since the epoch.
+        now: i64,
+        /// How far ahead is allowed.
+        max_future_seconds: u64,
+    },
+    /// The producer's number or epoch says that it must not be applied.
+    #[error(transparent)]
+    Producer(#[from] ProducerRefusal),
+    /// It has a new symbol, and there are too many already.
+    #[error("symbol {name:?} is new, and there are already {max}")]
+    TooManySymbols {
+        /// The first new name.
+        name: String,
+        /// The bound.
+        max: usize,
+    },
+    /// The MemTables cannot be flushed, and no more may pile up. Reads go on; writing resumes by itself when the
+    /// cause is gone.
+    #[error("writes are refused while MemTables cannot be flushed: {0}")]
+    FlushFailing(Arc<FlushError>),
+    /// The log refused it or failed. Where it is poisoned, whether the batch survives a restart is unknown.
+    #[error(transparent)]
+    Log(#[from] WalError),
+    /// The database is closed.
+    #[error("the database is closed")]
+    Closed,
+}
+
+/// Why MemTables could not be flushed. They stay, and so does the log that holds their rows.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FlushError {
+    /// The SSTable could not be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The SSTable could not be opened after it was written.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The state file could not be written.
+    #[error(transparent)]
+    State(#[from] StorageError),
+    /// The version edit could not be written.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A file could not be renamed or its directory synced.
+    #[error("{}: cannot {operation}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// The log could not drop what is flushed.
+    #[error(transparent)]
+    Log(#[from] WalError),
+    /// The database is closed.
+    #[error("the database is closed")]
+    Closed,
+    /// An earlier attempt, told again.
+    #[error(transparent)]
+    Again(Arc<FlushError>),
+}

@@ -1,0 +1,270 @@
+//! Opens a data directory: whose it is, which files there are, what the log still holds.
+
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use tapebook_lsm::manifest::{Identity, Manifest, StateFile, StorageError, Version, layout as names};
+use tapebook_lsm::sstable::{Table, TableIdentity};
+use tapebook_record::{AlignedBytes, EncodedBatch};
+use tapebook_vfs::Vfs;
+use tapebook_wal::{
+    EntryKind, LogId, LogIdentity, Proposal, Recovered, RecoveredEntry, RecoveryOptions, VisitResult, Wal, recover,
+};
+
+use crate::append::{Completion, PendingAppend};
+use crate::apply::{Applier, ApplyLimits};
+use crate::commit::{Committer, Ticket};
+use crate::flush::Flusher;
+use crate::state::{SystemState, decode_sections, membership_of_one};
+use crate::{Db, Layout, OpenError, OpenReport, Options};
+
+/// The node that a database is as long as it is alone.
+const FIRST_NODE: u64 = 1;
+/// The term of a log that no election has touched.
+const FIRST_TERM: u64 = 1;
+const FIRST_EPOCH: u64 = 1;
+
+pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
+    let vfs = Arc::clone(&options.vfs);
+    let started = vfs.clock().monotonic();
+    let layout = Layout::new(dir);
+    vfs.create_dir_all(dir).map_err(|source| io_error("create the directory", dir, source))?;
+    let lock = vfs.lock_dir(dir, &options.command)?;
+    let (identity, created) = identity(&*vfs, dir)?;
+    for folder in [layout.tables(), layout.states()] {
+        vfs.create_dir_all(&folder).map_err(|source| io_error("create the directory", &folder, source))?;
+    }
+    let manifest = open_manifest(&vfs, dir, identity, created)?;
+    let version = Arc::clone(manifest.version());
+    let tables = open_tables(&*vfs, &layout, identity, &version)?;
+    let mut replay = Replay {
+        applier: Applier::new(read_state(&*vfs, dir, &identity, &version)?, limits(&options)),
+        memtable_bytes: options.memtable_bytes,
+        entries: 0,
+        bytes: 0,
+    };
+    let recovered = recover_log(&vfs, &layout, identity, &version, &mut replay)?;
+    let removed = remove_garbage(&*vfs, dir, &manifest)?;
+    let report = OpenReport {
+        created,
+        tables: tables.len(),
+        replayed_entries: replay.entries,
+        replayed_bytes: replay.bytes,
+        took: Default::default(),
+        torn: recovered.torn.clone(),
+        removed,
+    };
+    let first_entry = recovered.state.last_log_id == tapebook_wal::LogId::default();
+    let term = recovered.state.last_log_id.term.max(FIRST_TERM);
+    let committer = Arc::new(Committer::new(replay.applier, tables, options.memtable_bytes));
+    let wal = Wal::start(
+        Arc::clone(&vfs),
+        tapebook_wal::WalOptions { background: options.background, ..options.wal.clone() },
+        recovered,
+        Arc::clone(&committer),
+    )?;
+    if first_entry {
+        write_first_entry(&wal, &committer, identity.node_id)?;
+    }
+    let mut db = Db {
+        committer,
+        wal: Some(Arc::new(wal)),
+        flusher: Arc::new(Flusher {
+            vfs: Arc::clone(&vfs),
+            layout: layout.clone(),
+            identity,
+            options: options.table,
+            manifest: Mutex::new(manifest),
+        }),
+        flushing: None,
+        layout,
+        report,
+        term,
+        node_id: identity.node_id,
+        stalls: AtomicU64::new(0),
+        stall_nanos: AtomicU64::new(0),
+        vfs,
+        options,
+        _lock: lock,
+    };
+    if db.options.background {
+        db.start_flushing().map_err(|source| io_error("start the flushing thread", dir, source))?;
+    }
+    db.report.took = db.vfs.clock().monotonic().saturating_sub(started);
+    Ok(db)
+}
+
+/// Reads whose directory it is; a new or empty one becomes a database of its own. True where it did.
+fn identity(vfs: &dyn Vfs, dir: &Path) -> Result<(Identity, bool), OpenError> {
+    match Identity::read(vfs, dir) {
+        Ok(identity) => {
+            let made = vfs
+                .exists(&dir.join(names::CURRENT_NAME))
+                .map_err(|source| io_error("read the directory", dir, source))?;
+            // Creating the database may have been cut off before it had a manifest; then nobody has written to it.
+            Ok((identity, !made && is_unused(vfs, dir)?))
+        }
+        Err(StorageError::Missing { .. }) => {
+            let entries = vfs.read_dir(dir).map_err(|source| io_error("read the directory", dir, source))?;
+            let ours = |name: &str| name == "LOCK" || name.ends_with(names::TEMPORARY_SUFFIX);
+            if let Some(other) = entries.iter().find(|entry| !ours(&entry.name)) {
+                return Err(OpenError::Foreign { path: dir.to_owned(), found: other.name.clone() });
+            }
+            let identity = Identity {
+                cluster_id: u128::from(vfs.random_u64()) << 64 | u128::from(vfs.random_u64()),
+                node_id: FIRST_NODE,
+                epoch: FIRST_EPOCH,
+                created_at: vfs.clock().unix_nanos(),
+            };
+            identity.write(vfs, dir)?;
+            Ok((identity, true))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// True where neither a log nor a table was ever begun.
+fn is_unused(vfs: &dyn Vfs, dir: &Path) -> Result<bool, OpenError> {
+    for folder in ["wal", names::TABLES_FOLDER, names::STATE_FOLDER] {
+        let path = dir.join(folder);
+        let exists = vfs.exists(&path).map_err(|source| io_error("read the directory", &path, source))?;
+        if exists && !vfs.read_dir(&path).map_err(|source| io_error("read the directory", &path, source))?.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn open_manifest(
+    vfs: &Arc<dyn Vfs>,
+    dir: &Path,
+    identity: Identity,
+    created: bool,
+) -> Result<Manifest, OpenError> {
+    if created {
+        return Ok(Manifest::create(Arc::clone(vfs), dir, identity)?);
+    }
+    let (manifest, _) = Manifest::open(Arc::clone(vfs), dir, identity)?;
+    Ok(manifest)
+}
+
+fn open_tables(
+    vfs: &dyn Vfs,
+    layout: &Layout,
+    identity: Identity,
+    version: &Version,
+) -> Result<Vec<Arc<Table>>, OpenError> {
+    let mut files: Vec<_> = version.tables().collect();
+    files.sort_unstable_by_key(|file| file.seqs.first);
+    let open = |file_id| {
+        let identity = TableIdentity { cluster_id: identity.cluster_id, file_id };
+        Table::open(vfs, &layout.table(file_id), identity)
+    };
+    Ok(files.into_iter().map(|file| open(file.file_id)).collect::<Result<_, _>>()?)
+}
+
+fn read_state(
+    vfs: &dyn Vfs,
+    dir: &Path,
+    identity: &Identity,
+    version: &Version,
+) -> Result<SystemState, OpenError> {
+    let Some(named) = version.state() else {
+        return Ok(SystemState::new());
+    };
+    let (header, sections) = StateFile::read_named(vfs, dir, identity, named)?;
+    let mut state = decode_sections(&sections)
+        .map_err(|source| OpenError::StateSection { path: dir.join(names::state_name(named.file_id)), source })?;
+    let LogId { term, leader_node, index } = LogId {
+        term: header.applied.term,
+        leader_node: header.applied.leader_node,
+        index: header.applied.index,
+    };
+    state.applied = LogId { term, leader_node, index };
+    state.commit_clock = header.commit_clock;
+    state.last_seq = header.last_seq;
+    state.rolling_hash = header.rolling_hash;
+    Ok(state)
+}
+
+fn limits(options: &Options) -> ApplyLimits {
+    ApplyLimits { symbols_max: options.symbols_max, producers_max: options.producers_max }
+}
+
+/// Applies what the log holds behind the last flush.
+struct Replay {
+    applier: Applier,
+    memtable_bytes: u64,
+    entries: u64,
+    bytes: u64,
+}
+
+impl Replay {
+    fn entry(&mut self, entry: RecoveredEntry<'_>) -> VisitResult {
+        if !entry.meta.kind.is_entry() {
+            return Ok(());
+        }
+        self.entries += 1;
+        self.bytes += entry.payload.len() as u64;
+        if entry.meta.kind != EntryKind::Batch {
+            self.applier.apply_other(&entry.meta, entry.payload);
+            return Ok(());
+        }
+        let batch = EncodedBatch::from_log(entry.to_payload())?;
+        // A batch that was refused when it was first applied is refused again.
+        let _ = self.applier.apply_batch(&entry.meta, &batch);
+        if self.applier.bytes() >= self.memtable_bytes {
+            self.applier.freeze();
+        }
+        Ok(())
+    }
+}
+
+fn recover_log(
+    vfs: &Arc<dyn Vfs>,
+    layout: &Layout,
+    identity: Identity,
+    version: &Version,
+    replay: &mut Replay,
+) -> Result<Recovered, OpenError> {
+    let identity = LogIdentity { cluster_id: identity.cluster_id, node_id: identity.node_id };
+    let options = RecoveryOptions {
+        replay_from: version.log_start(),
+        durable_index: version.state().map_or(0, |state| state.applied.index),
+    };
+    Ok(recover(vfs, &layout.wal(), identity, &options, &mut |entry| replay.entry(entry))?)
+}
+
+/// Removes what a crash left over, now that everything that counts was read without an error.
+fn remove_garbage(vfs: &dyn Vfs, dir: &Path, manifest: &Manifest) -> Result<Vec<String>, OpenError> {
+    let mut listing = Vec::new();
+    for folder in ["", names::TABLES_FOLDER, names::STATE_FOLDER] {
+        let path = dir.join(folder);
+        let entries = vfs.read_dir(&path).map_err(|source| io_error("read the directory", &path, source))?;
+        let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+        listing.extend(entries.iter().filter(|entry| !entry.is_dir).map(|entry| format!("{prefix}{}", entry.name)));
+    }
+    let garbage =
+        names::garbage([&**manifest.version()], manifest.number(), listing.iter().map(String::as_str));
+    for name in &garbage {
+        let path = dir.join(name);
+        vfs.remove_file(&path).map_err(|source| io_error("remove a leftover file", &path, source))?;
+    }
+    Ok(garbage)
+}
+
+/// The membership entry of a cluster of one, so that any database can grow.
+fn write_first_entry(wal: &Wal<Committer>, committer: &Arc<Committer>, node_id: u64) -> Result<(), OpenError> {
+    let completion = Completion::new(&committer.waiters);
+    let payload = Arc::new(AlignedBytes::from(&*membership_of_one(node_id)));
+    let proposal = Proposal::entry(EntryKind::Membership, FIRST_TERM, node_id, payload);
+    let ticket = Ticket { batch: None, completion: Arc::clone(&completion) };
+    wal.append(proposal, ticket).map_err(|refused| refused.error)?;
+    PendingAppend { completion }.wait().map_err(OpenError::FirstEntry)?;
+    Ok(())
+}
+
+fn io_error(operation: &'static str, path: &Path, source: std::io::Error) -> OpenError {
+    OpenError::Io { operation, path: path.to_owned(), source }
+}

@@ -1,0 +1,51 @@
+//! How a database is opened.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tapebook_lsm::sstable::TableWriterOptions;
+use tapebook_vfs::{RealVfs, Vfs};
+use tapebook_wal::WalOptions;
+
+/// How a database is opened. The defaults are right for a server on its own disk.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The file system with its clock and randomness.
+    pub vfs: Arc<dyn Vfs>,
+    /// How the log is written.
+    pub wal: WalOptions,
+    /// How SSTables are written.
+    pub table: TableWriterOptions,
+    /// A MemTable is flushed when its batches and its index have this many bytes. Default 64 MiB.
+    pub memtable_bytes: u64,
+    /// So many MemTables may wait to be flushed; with more, appends wait. Default 4.
+    pub frozen_memtables_max: usize,
+    /// Rows whose time is further ahead of the clock are refused. `None`: none are. Default one day.
+    pub max_future: Option<Duration>,
+    /// The most symbols that the database takes. Default 1,000,000.
+    pub symbols_max: usize,
+    /// The most producers that it keeps apart. Default 100,000.
+    pub producers_max: usize,
+    /// True (the default): threads of its own write the log's queue and flush. False: no thread is started, and
+    /// everything happens inside the calls; for simulations.
+    pub background: bool,
+    /// What the lock file says that this process does.
+    pub command: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            vfs: Arc::new(RealVfs::new()),
+            wal: WalOptions::default(),
+            table: TableWriterOptions::default(),
+            memtable_bytes: 64 << 20,
+            frozen_memtables_max: 4,
+            max_future: Some(Duration::from_secs(24 * 60 * 60)),
+            symbols_max: 1_000_000,
+            producers_max: 100_000,
+            background: true,
+            command: std::env::args().take(2).collect::<Vec<_>>().join(" "),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! System state: what is not a row, changed only at apply, the same on every node.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use tapebook_lsm::manifest::{SectionTag, StateSection};
+use tapebook_record::codec::{DecodeError, Decoder, Encoder};
+use tapebook_record::symbol::check_symbol;
+use tapebook_record::{Schemas, Symbols};
+use tapebook_wal::LogId;
+
+use crate::producers::{ProducerState, Producers, RECEIPTS_KEPT};
+
+/// Everything that applying an entry reads and changes beside the MemTable. Cloning is cheap but for producers.
+#[derive(Clone, Debug)]
+pub(crate) struct SystemState {
+    /// The last entry applied.
+    pub applied: LogId,
+    /// The commit clock of that entry.
+    pub commit_clock: i64,
+    /// The last sequence number given.
+    pub last_seq: u64,
+    /// Rolling hash over every applied batch and its first sequence number.
+    pub rolling_hash: [u8; 16],
+    pub symbols: Symbols,
+    pub schemas: Schemas,
+    pub producers: Producers,
+    /// The membership as the consensus layer encodes it.
+    pub membership: Vec<u8>,
+}
+
+impl SystemState {
+    pub(crate) fn new() -> Self {
+        Self {
+            applied: LogId::default(),
+            commit_clock: i64::MIN,
+            last_seq: 0,
+            rolling_hash: [0; 16],
+            symbols: Symbols::new(),
+            schemas: Schemas::standard(),
+            producers: Producers::default(),
+            membership: Vec::new(),
+        }
+    }
+}
+
+/// The membership of a database that is alone: format, one voter. Its bytes are opaque to the log.
+pub(crate) fn membership_of_one(node_id: u64) -> Vec<u8> {
+    let mut encoder = Encoder::new();
+    encoder.u16(1).u32(1).u64(node_id).u8(1).text("");
+    encoder.into_bytes()
+}
+
+pub(crate) fn encode_symbols(symbols: &Symbols) -> Vec<u8> {
+    let mut encoder = Encoder::new();
+    encoder.u32(symbols.len() as u32);
+    for name in symbols.names() {
+        encoder.u8(name.len() as u8).raw(name.as_bytes());
+    }
+    encoder.into_bytes()
+}
+
+pub(crate) fn decode_symbols(bytes: &[u8]) -> Result<Symbols, DecodeError> {
+    let mut decoder = Decoder::new(bytes);
+    let count = decoder.count(2)?;
+    let mut symbols = Symbols::new();
+    for _ in 0..count {
+        let at = decoder.offset();
+        let bad = DecodeError { offset: at, reason: "a symbol's name" };
+        let length = decoder.u8()?;
+        let name = std::str::from_utf8(decoder.raw(usize::from(length))?).map_err(|_| bad.clone())?;
+        check_symbol(name).map_err(|_| bad)?;
+        symbols.push(Arc::from(name));
+    }
+    decoder.finish()?;
+    Ok(symbols)
+}
+
+pub(crate) fn encode_producers(producers: &Producers) -> Vec<u8> {
+    let mut encoder = Encoder::new();
+    encoder.u32(producers.by_id.len() as u32);
+    for (id, producer) in &producers.by_id {
+        encoder.u64(*id).u32(producer.epoch).u64(producer.last_number);
+        encoder.u32(producer.receipts.len() as u32);
+        for (first_seq, last_seq) in &producer.receipts {
+            encoder.u64(*first_seq).u64(*last_seq);
+        }
+    }
+    encoder.into_bytes()
+}
+
+pub(crate) fn decode_producers(bytes: &[u8]) -> Result<Producers, DecodeError> {
+    let mut decoder = Decoder::new(bytes);
+    let mut producers = Producers::default();
+    for _ in 0..decoder.count(24)? {
+        let (id, epoch, last_number) = (decoder.u64()?, decoder.u32()?, decoder.u64()?);
+        let kept = decoder.count(16)?;
+        if kept > RECEIPTS_KEPT || kept as u64 > last_number {
+            return Err(decoder.error("as many receipts as are kept"));
+        }
+        let mut receipts = VecDeque::with_capacity(RECEIPTS_KEPT);
+        for _ in 0..kept {
+            receipts.push_back((decoder.u64()?, decoder.u64()?));
+        }
+        producers.by_id.insert(id, ProducerState { epoch, last_number, receipts });
+    }
+    decoder.finish()?;
+    Ok(producers)
+}
+
+/// The version of every section that this code writes, and the newest that it reads.
+const SECTION_VERSION: u16 = 1;
+
+/// The sections of a state file. The numbers that its header carries are not among them.
+pub(crate) fn encode_sections(state: &SystemState) -> Vec<StateSection> {
+    let section = |tag, bytes| StateSection { tag, version: SECTION_VERSION, bytes };
+    vec![
+        section(SectionTag::Symbols, encode_symbols(&state.symbols)),
+        section(SectionTag::Producers, encode_producers(&state.producers)),
+        section(SectionTag::Membership, state.membership.clone()),
+    ]
+}
+
+/// The state that the sections describe.
+pub(crate) fn decode_sections(sections: &[StateSection]) -> Result<SystemState, DecodeError> {
+    let mut state = SystemState::new();
+    for section in sections {
+        if section.version > SECTION_VERSION {
+            return Err(DecodeError { offset: 0, reason: "a section of a version that this program knows" });
+        }
+        match section.tag {
+            SectionTag::Symbols => state.symbols = decode_symbols(&section.bytes)?,
+            SectionTag::Producers => state.producers = decode_producers(&section.bytes)?,
+            SectionTag::Membership => state.membership = section.bytes.clone(),
+            _ => return Err(DecodeError { offset: 0, reason: "a section that this program knows" }),
+        }
+    }
+    Ok(state)
+}
+
+/// Symbols by name, for interning. Lives with the one thread that applies.
+#[derive(Debug, Default)]
+pub(crate) struct Interner {
+    by_name: HashMap<Arc<str>, u32>,
+}
+
+impl Interner {
+    pub(crate) fn new(symbols: &Symbols) -> Self {
+        let by_name = symbols.names().enumerate().map(|(at, name)| (Arc::clone(name), at as u32)).collect();
+        Self { by_name }
+    }
+
+    pub(crate) fn get(&self, name: &str) -> Option<u32> {
+        self.by_name.get(name).copied()
+    }
+
+    /// The handle of a name, new or not.
+    pub(crate) fn intern(&mut self, name: &str, symbols: &mut Symbols) -> u32 {
+        if let Some(handle) = self.get(name) {
+            return handle;
+        }
+        let name: Arc<str> = name.into();
+        let handle = symbols.push(Arc::clone(&name));
+        self.by_name.insert(name, handle);
+        handle
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tapebook_record::Producer;
+
+    #[test]
+    fn symbols_and_producers_come_back_from_their_sections() {
+        let mut symbols = Symbols::new();
+        for name in ["B", "A.1", "é"] {
+            symbols.push(name.into());
+        }
+        let again = decode_symbols(&encode_symbols(&symbols)).unwrap();
+        assert!(again.names().eq(symbols.names()));
+
+        let mut producers = Producers::default();
+        for number in 1..=70 {
+            producers.applied(Producer { id: 9, epoch: 2, batch_number: number }, number, number + 1);
+        }
+        producers.applied(Producer { id: 3, epoch: 0, batch_number: 1 }, 900, 901);
+        assert_eq!(decode_producers(&encode_producers(&producers)), Ok(producers));
+    }
+
+    #[test]
+    fn cut_off_sections_are_refused() {
+        let mut symbols = Symbols::new();
+        symbols.push("ABC".into());
+        let bytes = encode_symbols(&symbols);
+        for length in 0..bytes.len() {
+            assert!(decode_symbols(&bytes[..length]).is_err(), "{length}");
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What the database says about itself.
+
+use std::time::Duration;
+
+use tapebook_wal::{TornTail, WalStats};
+
+/// Counters since the start, and what is in memory now.
+#[derive(Clone, Debug)]
+pub struct DbStats {
+    /// Rows applied.
+    pub rows_applied: u64,
+    /// Bytes of the active MemTable, batches and index.
+    pub memtable_bytes: u64,
+    /// MemTables that wait to be flushed.
+    pub frozen_memtables: usize,
+    /// Appends that had to wait for a flush.
+    pub stalls: u64,
+    /// How long they waited, together.
+    pub stall_time: Duration,
+    /// Why flushing fails, while it does.
+    pub flush_failing: Option<String>,
+    /// The log's counters.
+    pub wal: WalStats,
+}
+
+/// What opening a data directory found and did.
+#[derive(Clone, Debug, Default)]
+pub struct OpenReport {
+    /// True where the directory was new.
+    pub created: bool,
+    /// SSTables opened.
+    pub tables: usize,
+    /// Log entries replayed.
+    pub replayed_entries: u64,
+    /// Bytes of their payloads.
+    pub replayed_bytes: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// The end of the log that was cut, because nobody was ever told about it.
+    pub torn: Option<TornTail>,
+    /// Files left over from a crash that were removed.
+    pub removed: Vec<String>,
+}

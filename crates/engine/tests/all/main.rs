@@ -1,0 +1,4 @@
+//! The database as a whole: one binary, one scenario to a file.
+
+mod basics;
+mod support;

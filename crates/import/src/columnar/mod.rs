@@ -1,0 +1,106 @@
+//! Parquet files.
+
+mod column;
+
+use std::fs::File;
+
+use arrow::array::RecordBatch;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use tapebook_record::Level;
+
+use crate::cell::{Cell, Cells};
+use crate::error::ImportError;
+use crate::import::Import;
+use crate::plan::{self, Plan};
+use crate::rows::RowPlan;
+use column::ColumnValues;
+
+/// Rows that are decoded at a time. Row groups are never held as a whole.
+const ROWS_DECODED: usize = 4096;
+
+/// Decoded rows, of which one is looked at.
+struct Rows {
+    /// By position in the file; what is not needed is not decoded.
+    columns: Vec<ColumnValues>,
+    row: usize,
+}
+
+impl Cells for Rows {
+    #[inline]
+    fn cell(&self, column: usize) -> Cell<'_> {
+        self.columns[column].cell(self.row)
+    }
+
+    fn levels(&self, column: usize, out: &mut Vec<Level>) -> Option<bool> {
+        self.columns[column].levels(self.row, out)
+    }
+}
+
+/// Imports a Parquet file.
+pub(crate) fn read(import: &mut Import<'_>, file: File) -> Result<(), ImportError> {
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| import.damaged(0, &error))?;
+    let fields = builder.schema().fields().clone();
+    let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
+    let request =
+        plan::Request { file: &import.file, schema: import.schema, options: import.options, names: &names };
+    let plan = plan::make(&request)?;
+    let used = used_columns(&plan);
+    for (column, name) in &used {
+        let kind = fields[*column].data_type();
+        if !column::is_readable(kind) {
+            return Err(ImportError::BadSource {
+                file: import.file.clone(),
+                column: name.clone(),
+                reason: format!("{} holds {kind}, which cannot be read", names[*column]),
+            });
+        }
+    }
+    let mut rows = RowPlan::new(import.schema, &plan, import.options, import.day()?);
+    import.planned(plan);
+    if import.is_plan_only() {
+        return Ok(());
+    }
+    let row_total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
+    let mut positions: Vec<usize> = used.iter().map(|(column, _)| *column).collect();
+    positions.sort_unstable();
+    positions.dedup();
+    let mask = ProjectionMask::roots(builder.parquet_schema(), positions.iter().copied());
+    let reader = builder
+        .with_projection(mask)
+        .with_batch_size(ROWS_DECODED)
+        .build()
+        .map_err(|error| import.damaged(0, &error))?;
+    let mut row = 0;
+    let mut cells = Rows { columns: vec![ColumnValues::Nothing; names.len()], row: 0 };
+    for decoded in reader {
+        let decoded = decoded.map_err(|error| import.damaged(row, &error))?;
+        cells.take(&decoded, &positions).map_err(|error| import.damaged(row, &error))?;
+        for at in 0..decoded.num_rows() {
+            cells.row = at;
+            row += 1;
+            import.row(&mut rows, &cells, row)?;
+        }
+        let share = u128::from(import.report.bytes) * u128::from(row) / u128::from(row_total.max(row).max(1));
+        import.bytes_read.set(share as u64);
+    }
+    Ok(())
+}
+
+impl Rows {
+    fn take(&mut self, decoded: &RecordBatch, positions: &[usize]) -> Result<(), arrow::error::ArrowError> {
+        for (values, position) in decoded.columns().iter().zip(positions) {
+            self.columns[*position] = ColumnValues::of(values)?;
+        }
+        Ok(())
+    }
+}
+
+/// The columns of the file that are needed, each with the table's column that needs it.
+fn used_columns(plan: &Plan) -> Vec<(usize, String)> {
+    let columns = plan.columns.iter();
+    columns
+        .flat_map(|plan| plan.source.columns().into_iter().map(|of| (of.index, plan.column.clone())))
+        .collect()
+}

@@ -1,0 +1,178 @@
+//! Every kind of bad input gives a message with its place, and never a wrong row.
+
+use crate::formats::{gz, zip};
+use crate::rows::{import_named, import_path, import_text, message, options, refused};
+use tapebook_import::{ImportError, OnError};
+
+const TS: &str = "1609761600000";
+
+fn refused_value(table: &str, column: &str, value: &str) -> String {
+    refused(table, format!("symbol,ts,{column}\nX,{TS},\nX,{TS},{value}\n"), &options())
+}
+
+#[test]
+fn values_are_refused_with_file_row_column_and_value() {
+    assert_eq!(
+        refused_value("trades", "px", "abc"),
+        "f.csv, row 3, column price (from px): \"abc\" is not a number"
+    );
+    for (table, column, value, part) in [
+        ("trades", "price", "NaN", "is not a finite number"),
+        ("trades", "price", "-inf", "is not a finite number"),
+        ("trades", "price", "1e999", "is not a finite number"),
+        ("trades", "price", "\"1,000\"", "is not a number"),
+        ("trades", "price", "0x10", "is not a number"),
+        ("trades", "side", "up", "is none of buy, sell"),
+        ("trades", "feed_seq", "-1", "is no whole number from 0 on"),
+        ("trades", "feed_seq", "1.5", "is no whole number from 0 on"),
+        ("trades", "recv_ts", "soon", "is no time"),
+        ("book_deltas", "event_end", "maybe", "is neither true nor false"),
+        ("balances", "balance", "0.0000000001", "more than nine places"),
+        ("balances", "balance", "1000000000000000000000000000000", "out of range"),
+        ("balances", "balance", "one", "is not a number"),
+        ("bars", "trade_count", "1.5", "whole number"),
+        ("bars", "trade_count", "9223372036854775808", "whole number"),
+        ("bars", "trade_count", "-9223372036854775808", "out of range"),
+        ("ticks", "trading_day", "2021-02-30", "is no date"),
+        ("instruments", "expiry", "12:00:00", "without a date"),
+    ] {
+        let message = refused_value(table, column, value);
+        assert!(message.starts_with(&format!("f.csv, row 3, column {column}")), "{message}");
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn rows_without_symbol_or_time_are_refused() {
+    let one = |symbol: &str, ts: &str| refused("trades", format!("symbol,ts\n{symbol},{ts}\n"), &options());
+    assert!(one("", TS).contains("column symbol"));
+    assert!(one("X", "").contains("column ts"));
+    assert!(one(&"x".repeat(65), TS).contains("at most 64"));
+    assert!(one("a\u{7}b", TS).contains("control character"));
+    assert!(one("X", "2031-01-02T00:00:00Z").contains("in the future"));
+    assert!(one("X", "9:30").contains("--date"));
+    assert!(one("X", "3000-01-01").contains("1677 to 2262"));
+    let mut far = options();
+    far.latest_ts = None;
+    assert!(import_text("trades", "symbol,ts\nX,2231-01-02T00:00:00Z\n", &far).is_ok());
+    let bytes = [b"symbol,ts\n".as_slice(), b"\xba\xe3,1609761600000\n"].concat();
+    assert!(refused("trades", bytes, &options()).contains("is not UTF-8"));
+}
+
+#[test]
+fn a_row_that_is_too_long_is_refused() {
+    let text = format!("symbol,ts,venue\nX,{TS},{}\n", "v".repeat(70_000));
+    assert!(refused("trades", text, &options()).contains("the row has"));
+    let text = format!("symbol,ts,venue\nX,{TS},{}\nX,{TS},ok\n", "v".repeat(3_000_000));
+    let mut skip = options();
+    skip.on_error = OnError::Skip;
+    let (rows, report) = import_text("trades", text, &skip).unwrap();
+    assert_eq!((rows.len(), report.rows_skipped), (1, 1));
+    assert!(report.first_errors[0].contains("row 2"), "{:?}", report.first_errors);
+}
+
+#[test]
+fn broken_lines_are_refused() {
+    let one = |line: &str| refused("trades", format!("symbol,ts,price\n{line}"), &options());
+    assert_eq!(
+        one(&format!("X,{TS}")),
+        "f.csv, row 2: the line has 2 fields, 3 are expected: it is cut off or broken"
+    );
+    assert!(one(&format!("X,{TS},1,2\n")).contains("4 fields"));
+    assert!(one(&format!("\"X,{TS},1\n")).contains("never closed"));
+    assert!(one(&format!("\"X\"Y,{TS},1\n")).contains("closing quote"));
+}
+
+#[test]
+fn stop_hands_out_what_came_before() {
+    let text = format!("symbol,ts,price\nX,{TS},1\nX,{TS},bad\nX,{TS},3\n");
+    let (rows, failure) = import_text("trades", text, &options()).unwrap_err();
+    assert_eq!(rows.len(), 1);
+    assert_eq!((failure.report.rows_read, failure.report.rows_imported), (2, 1));
+    assert!(matches!(failure.error, ImportError::Row(_)));
+}
+
+#[test]
+fn skip_counts_and_keeps_the_first_messages() {
+    let mut skip = options();
+    skip.on_error = OnError::Skip;
+    let text: String =
+        (0..20).map(|row| format!("X,{TS},{}\n", if row % 2 == 0 { "1" } else { "bad" })).collect();
+    let (rows, report) = import_text("trades", format!("symbol,ts,price\n{text}X,{TS}"), &skip).unwrap();
+    assert_eq!((rows.len(), report.rows_read, report.rows_skipped), (10, 21, 11));
+    assert_eq!(report.first_errors.len(), tapebook_import::FIRST_ERRORS_MAX);
+    assert!(report.first_errors[0].contains("row 3, column price"), "{}", report.first_errors[0]);
+}
+
+#[test]
+fn a_sink_that_refuses_ends_the_import() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f.csv");
+    std::fs::write(&path, format!("symbol,ts\n{}", format!("X,{TS}\n").repeat(10))).unwrap();
+    let schemas = tapebook_record::Schemas::standard();
+    let mut given = options();
+    given.batch_rows = 4;
+    let mut taken = 0;
+    let mut sink = |_: tapebook_record::Batch| {
+        taken += 1;
+        if taken == 2 { Err("the disk is full".into()) } else { Ok(()) }
+    };
+    let failure = tapebook_import::import_file(
+        &path,
+        schemas.by_name("trades").unwrap(),
+        &given,
+        &mut sink,
+        &mut |_| (),
+    )
+    .unwrap_err();
+    assert_eq!(failure.to_string(), "the disk is full");
+    assert_eq!((taken, failure.report.rows_imported), (2, 4));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let message = message(import_path("trades", std::path::Path::new("/nowhere/f.csv"), &options()));
+    assert!(message.starts_with("f.csv: "), "{message}");
+}
+
+#[test]
+fn cut_off_files_give_their_whole_rows_and_an_error() {
+    let rows = 20_000;
+    let text: String = std::iter::once("symbol,ts,price\n".to_owned())
+        .chain(
+            (0..rows)
+                .map(|row| format!("X,{},{}\n", 1_609_761_600_000_i64 + row * 977, row * 7919 % 1_000_003)),
+        )
+        .collect();
+    let whole: Vec<String> = import_text("trades", &text, &options()).unwrap().0;
+    let packed = [("f.csv.gz", gz(&text)), ("f.csv.zst", zstd::encode_all(text.as_bytes(), 3).unwrap())];
+    for (name, bytes) in &packed {
+        for part in 1..16 {
+            let cut = &bytes[..bytes.len() * part / 16];
+            let (rows, failure) = import_named("trades", name, cut, &options()).unwrap_err();
+            assert_eq!(rows[..], whole[..rows.len()], "{name} {part}");
+            let message = failure.to_string();
+            assert!(message.contains(name) && message.contains("cut short"), "{message}");
+            assert!(part < 8 || !rows.is_empty(), "{name} {part}");
+        }
+    }
+    let archive = zip(&[("a.csv", text.clone().into_bytes())]);
+    for part in 1..16 {
+        let failed = import_named("trades", "f.zip", &archive[..archive.len() * part / 16], &options());
+        assert!(message(failed).contains("f.zip"));
+    }
+    let mut flipped = archive;
+    let at = flipped.len() / 2;
+    flipped[at] ^= 0x10;
+    let (rows, failure) = import_named("trades", "f.zip", flipped, &options()).unwrap_err();
+    assert!(rows.len() < whole.len(), "{failure}");
+}
+
+#[test]
+fn a_checksum_that_is_wrong_is_found() {
+    let text = format!("symbol,ts\n{}", format!("X,{TS}\n").repeat(100));
+    let mut bytes = gz(&text);
+    let at = bytes.len() - 6;
+    bytes[at] ^= 1;
+    assert!(message(import_named("trades", "f.csv.gz", bytes, &options())).contains("damaged"));
+}

@@ -1,0 +1,102 @@
+//! What a version consists of: the facts that are recorded about each file, partition and retraction.
+
+use tapebook_record::TableId;
+
+use super::{LogId, LogRange, SeqRange};
+use crate::key::TimeRange;
+
+/// A table file (SSTable).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TableFile {
+    /// Its number; file numbers are never used again.
+    pub file_id: u64,
+    /// Its level, below [`LEVELS`](super::LEVELS): 0 as flushed, 1 compacted.
+    pub level: u8,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// How many rows it holds.
+    pub rows: u64,
+    /// The partition that all of its rows belong to.
+    pub partition: u64,
+    /// From the earliest to the latest event time.
+    pub times: TimeRange,
+    /// From the lowest to the highest sequence number.
+    pub seqs: SeqRange,
+    /// The log entries that its rows came from.
+    pub log_indexes: LogRange,
+    /// The checksum that the file's footer ends with, which ties the name to this very file.
+    pub checksum: u32,
+    /// The tables that have rows in it, ascending.
+    pub tables: Vec<TableId>,
+}
+
+/// A Parquet file of the history.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct HistoryFile {
+    /// Its number; file numbers are never used again.
+    pub file_id: u64,
+    /// The one table whose rows it holds.
+    pub table: TableId,
+    /// The partition that all of its rows belong to.
+    pub partition: u64,
+    /// How many rows it holds.
+    pub rows: u64,
+    /// From the earliest to the latest event time.
+    pub times: TimeRange,
+    /// From the lowest to the highest sequence number.
+    pub seqs: SeqRange,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// True for rows that came after their slice was converted, until they are merged.
+    pub delta: bool,
+    /// Where it lies: relative to the data directory, with `/`, below `history/`.
+    pub path: String,
+}
+
+/// A range of event times whose rows are kept together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Partition {
+    /// Its number.
+    pub id: u64,
+    /// Its event times.
+    pub times: TimeRange,
+}
+
+/// A range of sequence numbers of one table that is hidden from a sequence on.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Retraction {
+    /// Its number.
+    pub id: u64,
+    /// The table whose rows are hidden.
+    pub table: TableId,
+    /// What is hidden.
+    pub seqs: SeqRange,
+    /// The journal's last sequence when it was made: a reader as of that sequence still sees the rows.
+    pub made_at_seq: u64,
+    /// The journal's last sequence when it was undone, where it was.
+    pub undone_at_seq: Option<u64>,
+    /// Why.
+    pub reason: String,
+}
+
+/// The end of a retraction's effect.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RetractionUndone {
+    /// Which one.
+    pub id: u64,
+    /// The journal's last sequence when it was undone.
+    pub at_seq: u64,
+}
+
+/// Names the state file that belongs to a version.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StateRef {
+    /// Its number.
+    pub file_id: u64,
+    /// The last log entry that it includes.
+    pub applied: LogId,
+    /// The last sequence number given by then.
+    pub last_seq: u64,
+    /// The rolling hash over everything applied by then.
+    pub rolling_hash: [u8; 16],
+}

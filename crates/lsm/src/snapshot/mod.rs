@@ -1,0 +1,291 @@
+//! One atomic view of everything that is stored, up to one sequence number.
+//!
+//! *Invariant*: a snapshot is made in one place, from one version of the files and the MemTables that are not
+//! yet among them. Nobody reads the MemTables first and the list of files second, so a record is seen exactly
+//! once, whatever is flushed meanwhile.
+
+mod merge;
+mod scan;
+
+use std::fmt;
+use std::ops::RangeBounds;
+use std::sync::Arc;
+
+use tapebook_record::{Id, RawRecord, Record, Schemas, StandardTable, Symbols, TableId};
+
+use crate::key::{Direction, Series, TimeRange};
+use crate::memtable::MemTable;
+use crate::sstable::{Table, TableError};
+
+pub use scan::{RecordScan, SeriesScan, TableScan};
+
+/// An immutable view of the database. Cloning shares it; what it reads stays readable while it lives.
+#[derive(Clone)]
+pub struct Snapshot {
+    pieces: Arc<Pieces>,
+    visible_seq: u64,
+    symbols: Symbols,
+    schemas: Schemas,
+}
+
+/// What changes only when a MemTable is rotated or flushed.
+#[derive(Debug, Default)]
+pub struct Pieces {
+    /// Open SSTables, oldest first.
+    pub tables: Vec<Arc<Table>>,
+    /// MemTables, oldest first; the last one is being written.
+    pub memtables: Vec<Arc<MemTable>>,
+}
+
+/// A read that could not be answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// A file is damaged or unreadable.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// The table is not known.
+    #[error("table {0:?} is not known")]
+    UnknownTable(String),
+    /// The table has no such id column.
+    #[error("table {table} has no id column {column:?}; it has {known}")]
+    UnknownIdColumn {
+        /// The table.
+        table: String,
+        /// What was asked for.
+        column: String,
+        /// The id columns that it has.
+        known: String,
+    },
+    /// A row is shorter than its table's fixed part.
+    #[error("table {table}, sequence {seq}: the row is shorter than the table's columns")]
+    ShortRow {
+        /// The table.
+        table: String,
+        /// The row's place in the journal.
+        seq: u64,
+    },
+}
+
+impl Snapshot {
+    /// A view of `pieces` that shows records up to `visible_seq`.
+    pub fn new(pieces: Arc<Pieces>, visible_seq: u64, symbols: Symbols, schemas: Schemas) -> Self {
+        Self { pieces, visible_seq, symbols, schemas }
+    }
+
+    /// The last sequence number that it shows; 0 where it shows nothing.
+    pub fn visible_seq(&self) -> u64 {
+        self.visible_seq
+    }
+
+    /// The symbols as of this snapshot.
+    pub fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+
+    /// The tables as of this snapshot.
+    pub fn schemas(&self) -> &Schemas {
+        &self.schemas
+    }
+
+    /// The files and MemTables that it reads.
+    pub fn pieces(&self) -> &Pieces {
+        &self.pieces
+    }
+
+    /// The record with that key.
+    pub fn get(
+        &self,
+        table: TableId,
+        symbol: &str,
+        ts: i64,
+        seq: u64,
+    ) -> Result<Option<RawRecord<'_>>, ReadError> {
+        if seq > self.visible_seq {
+            return Ok(None);
+        }
+        for memtable in self.pieces.memtables.iter().rev() {
+            if let Some(series) = self.mem_series(memtable, table, symbol)
+                && let Some(record) = series.get(ts, seq)
+            {
+                return Ok(Some(record));
+            }
+        }
+        for file in self.pieces.tables.iter().rev() {
+            if file.seq_range().is_some_and(|(first, last)| first <= seq && seq <= last)
+                && let Some(series) = file.series(table, symbol)
+                && let Some(record) = series.get(ts, seq)?
+            {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The last record of a series by `(ts, seq)` whose time is at most `at`.
+    pub fn last(&self, table: TableId, symbol: &str, at: i64) -> Result<Option<RawRecord<'_>>, ReadError> {
+        let mut last: Option<RawRecord<'_>> = None;
+        let later = |last: &Option<RawRecord<'_>>, record: &RawRecord<'_>| {
+            last.is_none_or(|last| (last.ts, last.seq) < (record.ts, record.seq))
+        };
+        for memtable in self.pieces.memtables.iter().rev() {
+            if let Some(series) = self.mem_series(memtable, table, symbol)
+                && let Some(record) = series.last_at(at)
+                && later(&last, &record)
+            {
+                last = Some(record);
+            }
+        }
+        for file in self.pieces.tables.iter().rev() {
+            let Some(series) = file.series(table, symbol) else { continue };
+            let range = series.time_range();
+            if range.first > at || last.is_some_and(|last| range.last < last.ts) {
+                continue;
+            }
+            if let Some(record) = series.last_at(at)?
+                && later(&last, &record)
+            {
+                last = Some(record);
+            }
+        }
+        Ok(last)
+    }
+
+    /// Every record of a table whose id column holds `id`, in journal order.
+    pub fn by_id<'a>(
+        &'a self,
+        table: TableId,
+        column: &str,
+        id: Id<'a>,
+    ) -> Result<Vec<RawRecord<'a>>, ReadError> {
+        let schema =
+            self.schemas.get(table).ok_or_else(|| ReadError::UnknownTable(format!("number {}", table.0)))?;
+        let Some(at) = schema.id_columns().find(|(_, known)| known.name == column).map(|(at, _)| at) else {
+            let known: Vec<&str> = schema.id_columns().map(|(_, column)| &*column.name).collect();
+            return Err(ReadError::UnknownIdColumn {
+                table: schema.name.to_string(),
+                column: column.to_owned(),
+                known: if known.is_empty() { "none".to_owned() } else { known.join(", ") },
+            });
+        };
+        // A text that spells a number is that number.
+        let id = if let Id::Text(text) = id { Id::from(text) } else { id };
+        let mut found = Vec::new();
+        for file in &self.pieces.tables {
+            for record in file.by_id(table, at, id)? {
+                found.push(record?);
+            }
+        }
+        for memtable in &self.pieces.memtables {
+            let matches = memtable.by_id(schema, at, id, self.visible_seq, &self.symbols);
+            found.extend(matches.map(|(_, record)| record));
+        }
+        found.sort_unstable_by_key(|record| record.seq);
+        Ok(found)
+    }
+
+    /// The records of a series in a range of time, ordered by `(ts, seq)`.
+    pub fn scan_series(
+        &self,
+        table: TableId,
+        symbol: &str,
+        range: TimeRange,
+        direction: Direction,
+    ) -> Result<SeriesScan<'_>, ReadError> {
+        let mut scan = SeriesScan::empty(direction);
+        if range.is_empty() {
+            return Ok(scan);
+        }
+        for file in &self.pieces.tables {
+            if let Some(series) = file.series(table, symbol)
+                && series.time_range().overlaps(range)
+            {
+                scan.add_file(series.scan(range, direction))?;
+            }
+        }
+        for memtable in &self.pieces.memtables {
+            if let Some(series) = self.mem_series(memtable, table, symbol) {
+                scan.add_memtable(series.scan(range, direction))?;
+            }
+        }
+        scan.choose();
+        Ok(scan)
+    }
+
+    /// The records of one symbol of a standard table in a range of time, read in place.
+    pub fn scan<T: StandardTable>(
+        &self,
+        symbol: &str,
+        range: impl RangeBounds<i64>,
+    ) -> Result<RecordScan<'_, T>, ReadError> {
+        let range = TimeRange::from_bounds(range);
+        Ok(RecordScan::new(self.scan_series(T::ID, symbol, range, Direction::Forward)?))
+    }
+
+    /// [`Snapshot::scan`] from the latest record back.
+    pub fn scan_back<T: StandardTable>(
+        &self,
+        symbol: &str,
+        range: impl RangeBounds<i64>,
+    ) -> Result<RecordScan<'_, T>, ReadError> {
+        let range = TimeRange::from_bounds(range);
+        Ok(RecordScan::new(self.scan_series(T::ID, symbol, range, Direction::Backward)?))
+    }
+
+    /// Every record of a table in a range of time, ordered by `(symbol name, ts, seq)`.
+    pub fn scan_table(&self, table: TableId, range: TimeRange) -> TableScan<'_> {
+        TableScan::new(self, table, range)
+    }
+
+    /// The last record of a series, typed.
+    pub fn last_record<T: StandardTable>(
+        &self,
+        symbol: &str,
+        at: i64,
+    ) -> Result<Option<Record<'_, T>>, ReadError> {
+        self.last(T::ID, symbol, at)?.map(scan::typed).transpose()
+    }
+
+    /// The names of a table's symbols in name order.
+    pub fn symbols_of(&self, table: TableId) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for file in &self.pieces.tables {
+            names.extend(file.series_of(table).map(|series| series.name()));
+        }
+        for memtable in &self.pieces.memtables {
+            names.extend(
+                memtable.series_of(table, self.visible_seq).filter_map(|symbol| self.symbols.name(symbol)),
+            );
+        }
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The number of records of a series.
+    pub fn series_rows(&self, table: TableId, symbol: &str) -> u64 {
+        let files = self.pieces.tables.iter().filter_map(|file| file.series(table, symbol));
+        let memtables = self.pieces.memtables.iter().filter_map(|memtable| self.mem_series(memtable, table, symbol));
+        files.map(|series| series.rows()).sum::<u64>() + memtables.map(|series| series.len() as u64).sum::<u64>()
+    }
+
+    fn mem_series<'a>(
+        &'a self,
+        memtable: &'a MemTable,
+        table: TableId,
+        symbol: &str,
+    ) -> Option<crate::memtable::MemSeries<'a>> {
+        let symbol = self.symbols.handle(symbol)?;
+        memtable.series(Series { table, symbol }, self.visible_seq, &self.symbols)
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("visible_seq", &self.visible_seq)
+            .field("tables", &self.pieces.tables.len())
+            .field("memtables", &self.pieces.memtables.len())
+            .finish_non_exhaustive()
+    }
+}

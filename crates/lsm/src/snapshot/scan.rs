@@ -1,0 +1,157 @@
+//! Scans of a snapshot: one series, one series with its type, a whole table.
+
+use std::marker::PhantomData;
+
+use tapebook_record::{RawRecord, Record, StandardTable, TableId};
+
+use super::merge::{Merge, Source};
+use super::{ReadError, Snapshot};
+use crate::key::{Direction, TimeRange};
+use crate::memtable::MemScan;
+use crate::sstable::Scan as FileScan;
+
+/// The records of one series, ordered by `(ts, seq)`. Ends after the first error.
+pub struct SeriesScan<'a> {
+    merge: Merge<'a>,
+    /// The only source, where there is just one: then nothing is merged.
+    file: Option<FileScan<'a>>,
+    failed: bool,
+}
+
+impl<'a> SeriesScan<'a> {
+    pub(super) fn empty(direction: Direction) -> Self {
+        Self { merge: Merge::new(direction), file: None, failed: false }
+    }
+
+    pub(super) fn add_file(&mut self, scan: FileScan<'a>) -> Result<(), ReadError> {
+        match self.file.take() {
+            None if self.merge.is_empty() => self.file = Some(scan),
+            before => {
+                for scan in before.into_iter().chain([scan]) {
+                    self.merge.add(Source::File(scan))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn add_memtable(&mut self, scan: MemScan<'a>) -> Result<(), ReadError> {
+        if let Some(file) = self.file.take() {
+            self.merge.add(Source::File(file))?;
+        }
+        self.merge.add(Source::MemTable(scan))?;
+        Ok(())
+    }
+
+    pub(super) fn choose(&mut self) {
+        self.merge.choose();
+    }
+
+    fn fail(&mut self, error: ReadError) -> Option<Result<RawRecord<'a>, ReadError>> {
+        self.failed = true;
+        Some(Err(error))
+    }
+}
+
+impl<'a> Iterator for SeriesScan<'a> {
+    type Item = Result<RawRecord<'a>, ReadError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(file) = &mut self.file {
+            return match file.next() {
+                Some(Ok(record)) => Some(Ok(record)),
+                Some(Err(error)) => {
+                    self.file = None;
+                    self.fail(error.into())
+                }
+                None => None,
+            };
+        }
+        if self.failed {
+            return None;
+        }
+        match self.merge.next() {
+            Ok(record) => record.map(Ok),
+            Err(error) => self.fail(error.into()),
+        }
+    }
+}
+
+/// The records of one symbol of a standard table, read in place.
+pub struct RecordScan<'a, T> {
+    scan: SeriesScan<'a>,
+    table: PhantomData<fn() -> T>,
+}
+
+impl<'a, T> RecordScan<'a, T> {
+    pub(super) fn new(scan: SeriesScan<'a>) -> Self {
+        Self { scan, table: PhantomData }
+    }
+}
+
+impl<'a, T: StandardTable> Iterator for RecordScan<'a, T> {
+    type Item = Result<Record<'a, T>, ReadError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        match self.scan.next()? {
+            Ok(raw) => Some(typed(raw)),
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+#[inline]
+pub(super) fn typed<T: StandardTable>(raw: RawRecord<'_>) -> Result<Record<'_, T>, ReadError> {
+    Record::new(raw).ok_or_else(|| ReadError::ShortRow { table: T::schema().name.to_string(), seq: raw.seq })
+}
+
+/// Every record of a table, ordered by `(symbol name, ts, seq)`. Ends after the first error.
+pub struct TableScan<'a> {
+    snapshot: &'a Snapshot,
+    table: TableId,
+    range: TimeRange,
+    symbols: std::vec::IntoIter<&'a str>,
+    series: Option<SeriesScan<'a>>,
+}
+
+impl<'a> TableScan<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot, table: TableId, range: TimeRange) -> Self {
+        let symbols = snapshot.symbols_of(table).into_iter();
+        Self { snapshot, table, range, symbols, series: None }
+    }
+
+    fn end(&mut self) {
+        self.series = None;
+        self.symbols = Vec::new().into_iter();
+    }
+}
+
+impl<'a> Iterator for TableScan<'a> {
+    type Item = Result<RawRecord<'a>, ReadError>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(series) = &mut self.series {
+                match series.next() {
+                    Some(Ok(record)) => return Some(Ok(record)),
+                    Some(Err(error)) => {
+                        self.end();
+                        return Some(Err(error));
+                    }
+                    None => self.series = None,
+                }
+            }
+            let symbol = self.symbols.next()?;
+            match self.snapshot.scan_series(self.table, symbol, self.range, Direction::Forward) {
+                Ok(scan) => self.series = Some(scan),
+                Err(error) => {
+                    self.end();
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+}

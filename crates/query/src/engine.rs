@@ -1,0 +1,128 @@
+//! Plans and runs queries.
+
+use std::future::Future;
+use std::sync::{Arc, OnceLock};
+
+use arrow::record_batch::RecordBatch;
+use datafusion::config::Dialect;
+use datafusion::execution::SessionStateBuilder;
+use datafusion::execution::context::{SQLOptions, SessionContext, SessionState};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::prelude::SessionConfig;
+use tapebook::Db;
+
+use crate::catalog::{CATALOG, OneCatalog, SCHEMA};
+use crate::{QueryStream, SqlError};
+
+/// How queries run.
+#[derive(Clone, Debug)]
+pub struct SqlOptions {
+    /// Threads that one query uses at most. Default: one per processor.
+    pub partitions: usize,
+    /// Memory that all running queries share, as far as operators account for it. Default 4 GiB.
+    pub memory_bytes_max: usize,
+    /// Rows in one Arrow batch. Default 8,192.
+    pub batch_rows: usize,
+}
+
+impl Default for SqlOptions {
+    fn default() -> Self {
+        Self {
+            partitions: std::thread::available_parallelism().map_or(1, usize::from),
+            memory_bytes_max: 4 << 30,
+            batch_rows: 8192,
+        }
+    }
+}
+
+/// Plans and runs queries; one for a process, used by all threads. It belongs to no database.
+#[derive(Clone)]
+pub struct SqlEngine {
+    template: Arc<SessionState>,
+}
+
+impl SqlEngine {
+    /// An engine with its functions and bounds.
+    pub fn new(options: &SqlOptions) -> Result<Self, SqlError> {
+        let mut config = SessionConfig::new()
+            .with_target_partitions(options.partitions.max(1))
+            .with_batch_size(options.batch_rows.max(1))
+            .with_default_catalog_and_schema(CATALOG, SCHEMA)
+            .with_create_default_catalog_and_schema(false)
+            .with_information_schema(true);
+        // Sources are sorted by (symbol, ts, seq): merging them beats repartitioning and sorting again.
+        config.options_mut().optimizer.prefer_existing_sort = true;
+        config.options_mut().sql_parser.dialect = Dialect::PostgreSQL;
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_limit(options.memory_bytes_max, 1.0)
+            .build_arc()
+            .map_err(|error| SqlError::planning(&error))?;
+        let template = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .build();
+        Ok(Self { template: Arc::new(template) })
+    }
+
+    /// Plans a query over one snapshot and starts it. Its rows come through the stream.
+    ///
+    /// Must be called inside a Tokio runtime; better not the one that serves the log.
+    pub async fn query(&self, db: &Db, sql: &str) -> Result<QueryStream, SqlError> {
+        let state = SessionStateBuilder::new_from_existing(SessionState::clone(&self.template))
+            .with_catalog_list(Arc::new(OneCatalog::new(db)))
+            .build();
+        let plan = state.create_logical_plan(sql).await.map_err(|error| SqlError::planning(&error))?;
+        SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false)
+            .verify_plan(&plan)
+            .map_err(|error| match SqlError::planning(&error) {
+                SqlError::Plan(reason) => SqlError::NotReadOnly(reason),
+                other => other,
+            })?;
+        let context = SessionContext::new_with_state(state);
+        let frame =
+            context.execute_logical_plan(plan).await.map_err(|error| SqlError::planning(&error))?;
+        let stream = frame.execute_stream().await.map_err(|error| SqlError::running(&error))?;
+        Ok(QueryStream::new(stream))
+    }
+}
+
+impl std::fmt::Debug for SqlEngine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqlEngine").finish_non_exhaustive()
+    }
+}
+
+/// SQL on a database.
+///
+/// ```no_run
+/// use tapebook::Db;
+/// use tapebook_query::DbSql;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let db = Db::open("data")?;
+/// let frames = db.sql("SELECT symbol, count(*) FROM trades GROUP BY symbol").await?;
+/// # Ok(())
+/// # }
+/// ```
+pub trait DbSql {
+    /// Runs a query over everything that is durable now and collects its rows.
+    fn sql(&self, sql: &str) -> impl Future<Output = Result<Vec<RecordBatch>, SqlError>> + Send;
+}
+
+impl DbSql for Db {
+    async fn sql(&self, sql: &str) -> Result<Vec<RecordBatch>, SqlError> {
+        static ENGINE: OnceLock<SqlEngine> = OnceLock::new();
+        let engine = match ENGINE.get() {
+            Some(engine) => engine,
+            None => {
+                let engine = SqlEngine::new(&SqlOptions::default())?;
+                ENGINE.get_or_init(|| engine)
+            }
+        };
+        engine.query(self, sql).await?.collect().await
+    }
+}

@@ -1,0 +1,94 @@
+//! The tables of schema `sys`: what the database says about itself, as of the query's snapshot.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, StringArray, TimestampNanosecondArray, UInt16Array, UInt32Array, UInt64Array};
+use arrow::record_batch::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::MemTable;
+use datafusion::error::Result;
+use tapebook::{DbStats, Snapshot};
+
+/// The names that [`table`] knows.
+pub(crate) const NAMES: [&str; 4] = ["tables", "symbols", "sstables", "wal"];
+
+/// The system table with that name.
+pub(crate) fn table(
+    name: &str,
+    snapshot: &Snapshot,
+    stats: &DbStats,
+) -> Result<Option<Arc<dyn TableProvider>>> {
+    let batch = match name {
+        "tables" => tables(snapshot)?,
+        "symbols" => symbols(snapshot)?,
+        "sstables" => sstables(snapshot)?,
+        "wal" => wal(snapshot, stats)?,
+        _ => return Ok(None),
+    };
+    let schema = batch.schema();
+    Ok(Some(Arc::new(MemTable::try_new(schema, vec![vec![batch]])?)))
+}
+
+fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch> {
+    Ok(RecordBatch::try_from_iter(columns)?)
+}
+
+fn tables(snapshot: &Snapshot) -> Result<RecordBatch> {
+    let schemas: Vec<_> = snapshot.schemas().iter().collect();
+    let series: Vec<_> = schemas.iter().map(|table| snapshot.symbols_of(table.id)).collect();
+    let rows = schemas.iter().zip(&series).map(|(table, names)| {
+        names.iter().map(|name| snapshot.series_rows(table.id, name)).sum::<u64>()
+    });
+    batch(vec![
+        ("name", Arc::new(StringArray::from_iter_values(schemas.iter().map(|table| &*table.name)))),
+        ("table_id", Arc::new(UInt16Array::from_iter_values(schemas.iter().map(|table| table.id.0)))),
+        ("layout", Arc::new(UInt16Array::from_iter_values(schemas.iter().map(|table| table.layout)))),
+        ("symbols", Arc::new(UInt64Array::from_iter_values(series.iter().map(|names| names.len() as u64)))),
+        ("rows", Arc::new(UInt64Array::from_iter_values(rows))),
+    ])
+}
+
+fn symbols(snapshot: &Snapshot) -> Result<RecordBatch> {
+    let symbols = snapshot.symbols();
+    let handles = symbols.handles_by_rank();
+    let names = handles.iter().map(|handle| symbols.name(*handle).unwrap_or_default());
+    batch(vec![
+        ("symbol", Arc::new(StringArray::from_iter_values(names))),
+        ("handle", Arc::new(UInt32Array::from_iter_values(handles.iter().copied()))),
+        ("rank", Arc::new(UInt32Array::from_iter_values(0..handles.len() as u32))),
+    ])
+}
+
+fn sstables(snapshot: &Snapshot) -> Result<RecordBatch> {
+    let files = &snapshot.pieces().tables;
+    let number = |value: fn(&tapebook::SsTable) -> u64| -> ArrayRef {
+        Arc::new(UInt64Array::from_iter_values(files.iter().map(|file| value(file))))
+    };
+    let time = |value: fn(&tapebook::SsTable) -> i64| -> ArrayRef {
+        let times = TimestampNanosecondArray::from_iter_values(files.iter().map(|file| value(file)));
+        Arc::new(times.with_timezone("UTC"))
+    };
+    batch(vec![
+        ("file_id", number(|file| file.file_id())),
+        ("rows", number(|file| file.rows())),
+        ("bytes", number(|file| file.bytes())),
+        ("first_ts", time(|file| file.time_range().first)),
+        ("last_ts", time(|file| file.time_range().last)),
+        ("first_seq", number(|file| *file.seq_range().start())),
+        ("last_seq", number(|file| *file.seq_range().end())),
+    ])
+}
+
+fn wal(snapshot: &Snapshot, stats: &DbStats) -> Result<RecordBatch> {
+    let one = |value: u64| -> ArrayRef { Arc::new(UInt64Array::from(vec![value])) };
+    batch(vec![
+        ("last_seq", one(snapshot.visible_seq())),
+        ("rows_applied", one(stats.rows_applied)),
+        ("memtable_bytes", one(stats.memtable_bytes)),
+        ("frozen_memtables", one(stats.frozen_memtables as u64)),
+        ("stalls", one(stats.stalls)),
+        ("stall_nanos", one(u64::try_from(stats.stall_time.as_nanos()).unwrap_or(u64::MAX))),
+        ("unsynced_bytes", one(stats.wal.unsynced_bytes)),
+        ("flush_failing", Arc::new(StringArray::from(vec![stats.flush_failing.clone()]))),
+    ])
+}
