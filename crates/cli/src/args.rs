@@ -111,6 +111,9 @@ mod tests {
     fn a_usage_error_is_one_line() {
         let error = Arguments::try_parse_from(["tapebook", "import"]).unwrap_err();
         let line = on_one_line(&error.render().to_string());
-        assert!(!line.contains('\n') && line.contains("<TABLE>") && line.contains("usage: tapebook import"), "{line}");
+        assert!(
+            !line.contains('\n') && line.contains("<TABLE>") && line.contains("usage: tapebook import"),
+            "{line}"
+        );
     }
 }

@@ -66,7 +66,9 @@ impl DataDir {
         if let Some(torn) = report.torn.as_ref().filter(|_| !self.quiet) {
             let (path, offset) = (torn.path.display(), torn.offset);
             let bytes = text::bytes(torn.bytes);
-            eprintln!("{path}: recovered after a crash: cut {bytes} at byte {offset} that nobody was told of");
+            eprintln!(
+                "{path}: recovered after a crash: cut {bytes} at byte {offset} that nobody was told of"
+            );
         }
         if !report.removed.is_empty() && !self.quiet {
             let files = text::count(report.removed.len() as u64, "unfinished file");

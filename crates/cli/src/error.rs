@@ -16,8 +16,6 @@ pub(crate) enum CliError {
     Usage(String),
     /// The operation failed.
     Failed(String),
-    /// The operation failed, and the details are among its output already.
-    Told,
     /// Nobody reads the output any more.
     BrokenPipe,
 }
@@ -47,7 +45,6 @@ impl CliError {
         let (message, code) = match self {
             Self::Usage(message) => (message, WRONG_USAGE),
             Self::Failed(message) => (message, FAILED),
-            Self::Told => return ExitCode::from(FAILED),
             Self::BrokenPipe => return ExitCode::SUCCESS,
         };
         eprintln!("tapebook: {}", one_line(message));

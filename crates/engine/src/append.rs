@@ -73,6 +73,35 @@ impl Waiters {
     }
 }
 
+/// The commit pipeline's end of a [`Completion`]: whoever holds it owes an outcome.
+///
+/// Where it is dropped without one, because a panic unwound the pipeline, the writer hears that instead of waiting
+/// for ever.
+#[derive(Debug)]
+pub(crate) struct Completer {
+    completion: Arc<Completion>,
+}
+
+impl Completer {
+    pub(crate) fn new(completion: &Arc<Completion>) -> Self {
+        Self { completion: Arc::clone(completion) }
+    }
+
+    /// Sets the outcome and wakes the task; threads are woken by [`Waiters::wake_all`] after the whole group.
+    pub(crate) fn complete(self, outcome: Result<Receipt, AppendError>) {
+        self.completion.complete(outcome);
+    }
+}
+
+impl Drop for Completer {
+    fn drop(&mut self) {
+        if self.completion.outcome.get().is_none() {
+            self.completion.complete(Err(AppendError::Interrupted));
+            self.completion.waiters.wake_all();
+        }
+    }
+}
+
 /// The cell that the commit pipeline puts an outcome into.
 #[derive(Debug)]
 pub(crate) struct Completion {
@@ -86,8 +115,7 @@ impl Completion {
         Arc::new(Self { outcome: OnceLock::new(), task: Mutex::default(), waiters: Arc::clone(waiters) })
     }
 
-    /// Sets the outcome and wakes the task; threads are woken by [`Waiters::wake_all`] after the whole group.
-    pub(crate) fn complete(&self, outcome: Result<Receipt, AppendError>) {
+    fn complete(&self, outcome: Result<Receipt, AppendError>) {
         let first = self.outcome.set(outcome).is_ok();
         debug_assert!(first, "a batch is completed once");
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();

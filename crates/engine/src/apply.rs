@@ -14,13 +14,6 @@ use crate::producers::Decision;
 use crate::state::{Interner, SystemState};
 use crate::{AppendError, Receipt};
 
-/// Bounds that are the same on every node.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ApplyLimits {
-    pub symbols_max: usize,
-    pub producers_max: usize,
-}
-
 /// The state, the MemTable that is being written, and those that wait to be flushed.
 #[derive(Debug)]
 pub(crate) struct Applier {
@@ -28,7 +21,6 @@ pub(crate) struct Applier {
     pub active: Arc<MemTable>,
     pub frozen: Vec<Frozen>,
     interner: Interner,
-    limits: ApplyLimits,
     memtables: u64,
     /// The first entry since the active MemTable was begun.
     first: Option<LogId>,
@@ -45,11 +37,10 @@ pub(crate) struct Frozen {
 }
 
 impl Applier {
-    pub(crate) fn new(state: SystemState, limits: ApplyLimits) -> Self {
+    pub(crate) fn new(state: SystemState) -> Self {
         let interner = Interner::new(&state.symbols);
         Self {
             interner,
-            limits,
             active: Arc::new(MemTable::new(0)),
             frozen: Vec::new(),
             state,
@@ -73,12 +64,12 @@ impl Applier {
         batch: &EncodedBatch,
     ) -> Result<Receipt, AppendError> {
         self.begin(meta);
-        match self.state.producers.decide(batch.producer(), self.limits.producers_max) {
+        match self.state.producers.decide(batch.producer()) {
             Decision::Apply => {}
             Decision::Duplicate(receipt) => return Ok(receipt),
             Decision::Refuse(refusal) => return Err(refusal.into()),
         }
-        let handles = self.intern(batch)?;
+        let handles = self.intern(batch);
         let first_seq = self.state.last_seq + 1;
         let last_seq = self.state.last_seq + batch.len() as u64;
         self.active.insert(batch, first_seq, handles);
@@ -95,15 +86,10 @@ impl Applier {
         self.state.commit_clock = self.state.commit_clock.max(meta.proposed_at);
     }
 
-    /// The handle of each name of the batch; refuses before it adds any.
-    fn intern(&mut self, batch: &EncodedBatch) -> Result<Box<[u32]>, AppendError> {
-        let room = self.limits.symbols_max.saturating_sub(self.state.symbols.len());
-        let new = batch.symbols().filter(|name| self.interner.get(name).is_none());
-        if let Some(name) = new.into_iter().nth(room) {
-            return Err(AppendError::TooManySymbols { name: name.to_owned(), max: self.limits.symbols_max });
-        }
+    /// The handle of each name of the batch.
+    fn intern(&mut self, batch: &EncodedBatch) -> Box<[u32]> {
         let symbols = &mut self.state.symbols;
-        Ok(batch.symbols().map(|name| self.interner.intern(name, symbols)).collect())
+        batch.symbols().map(|name| self.interner.intern(name, symbols)).collect()
     }
 
     /// Bytes of the active MemTable: its batches and their index.

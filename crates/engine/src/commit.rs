@@ -9,16 +9,23 @@ use tapebook_lsm::sstable::Table;
 use tapebook_record::EncodedBatch;
 use tapebook_wal::{DurableEntry, DurableSink, EntryKind, SegmentFacts, WalError};
 
-use crate::append::{Completion, Waiters};
+use crate::append::{Completer, Waiters};
 use crate::apply::Applier;
-use crate::{AppendError, FlushError, Receipt};
+use crate::{AppendError, FlushError, ProducerRefusal, Receipt};
 
 /// What travels with an entry through the log.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     /// The batch, decoded already; `None` for other kinds.
     pub batch: Option<EncodedBatch>,
-    pub completion: Arc<Completion>,
+    pub completer: Completer,
+}
+
+/// Bounds of what a database takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub symbols_max: usize,
+    pub producers_max: usize,
 }
 
 /// Takes what the log made durable, applies it, publishes it and answers its writers.
@@ -34,6 +41,9 @@ pub(crate) struct Committer {
     pub waiters: Arc<Waiters>,
     /// MemTables that wait to be flushed; a copy of the list's length that can be read without its lock.
     frozen: AtomicUsize,
+    /// The oldest MemTable that is not in a file yet; every older one is.
+    unflushed: AtomicU64,
+    producers: AtomicUsize,
     pub flush: FlushSignal,
     pub rows_applied: AtomicU64,
 }
@@ -59,6 +69,10 @@ pub(crate) struct FlushState {
     pub failing: Option<Arc<FlushError>>,
     /// Counts failures, so that a waiter can tell a new one.
     pub failures: u64,
+    /// Why files that are no longer needed could not be removed; they are tried again with the next flush.
+    pub leftovers: Option<Arc<FlushError>>,
+    /// The flushing thread is gone; nobody must wait for it.
+    pub ended: bool,
     /// Someone asks for another attempt now.
     pub asked: bool,
     pub closing: bool,
@@ -93,6 +107,8 @@ impl Committer {
         let pieces = pieces(&tables, &applier);
         let snapshot = snapshot(&pieces, &applier);
         let frozen = AtomicUsize::new(applier.frozen.len());
+        let unflushed = AtomicU64::new(oldest_unflushed(&applier));
+        let producers = AtomicUsize::new(applier.state.producers.by_id.len());
         let facts = Mutex::new(facts(&applier));
         Self {
             committed: Mutex::new(Committed { applier, tables, pieces }),
@@ -101,6 +117,8 @@ impl Committer {
             memtable_bytes,
             waiters: Arc::default(),
             frozen,
+            unflushed,
+            producers,
             flush: FlushSignal::default(),
             rows_applied: AtomicU64::new(0),
         }
@@ -114,16 +132,49 @@ impl Committer {
         self.frozen.load(Ordering::Acquire)
     }
 
+    /// The oldest MemTable that is not in a file yet.
+    pub(crate) fn unflushed(&self) -> u64 {
+        self.unflushed.load(Ordering::Acquire)
+    }
+
+    /// Refuses what is new beyond the bounds. It is decided here, before anything is written, because a bound is a
+    /// setting that may be another one when the log is replayed; batches on their way may go a little past it.
+    pub(crate) fn check_limits(&self, batch: &EncodedBatch, limits: Limits) -> Result<(), AppendError> {
+        let snapshot = self.published.load();
+        let symbols = snapshot.symbols();
+        let room = limits.symbols_max.saturating_sub(symbols.len());
+        if batch.header().symbol_count as usize > room
+            && let Some(name) = batch.symbols().filter(|name| symbols.handle(name).is_none()).nth(room)
+        {
+            return Err(AppendError::TooManySymbols { name: name.to_owned(), max: limits.symbols_max });
+        }
+        let (producer, max) = (batch.producer().id, limits.producers_max);
+        if producer != 0
+            && self.producers.load(Ordering::Acquire) >= max
+            && !self.lock().applier.state.producers.by_id.contains_key(&producer)
+        {
+            return Err(ProducerRefusal::TooMany { producer, max }.into());
+        }
+        Ok(())
+    }
+
     pub(crate) fn lock(&self) -> MutexGuard<'_, Committed> {
         self.committed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Closes the active MemTable, so that it can be flushed.
-    pub(crate) fn freeze(&self) {
-        let mut committed = self.lock();
+    /// Closes the active MemTable, so that it can be flushed. Every row so far is in a MemTable below the number that
+    /// this returns.
+    pub(crate) fn freeze(&self) -> Result<u64, FlushError> {
+        let mut committed = self.lock_sound()?;
         if committed.applier.freeze() {
             self.publish_pieces(&mut committed);
         }
+        Ok(committed.applier.active.id())
+    }
+
+    /// As [`Committer::lock`], for whoever would carry a half-applied batch to the disk.
+    pub(crate) fn lock_sound(&self) -> Result<MutexGuard<'_, Committed>, FlushError> {
+        self.committed.lock().map_err(|_| FlushError::Interrupted)
     }
 
     /// Publishes files and MemTables anew, after either has changed.
@@ -131,6 +182,7 @@ impl Committer {
         committed.pieces = pieces(&committed.tables, &committed.applier);
         self.published.store(Arc::new(snapshot(&committed.pieces, &committed.applier)));
         self.frozen.store(committed.applier.frozen.len(), Ordering::Release);
+        self.unflushed.store(oldest_unflushed(&committed.applier), Ordering::Release);
         self.flush.notify();
     }
 
@@ -157,12 +209,13 @@ impl DurableSink for Committer {
         let before = committed.applier.state.last_seq;
         let mut rotated = false;
         for entry in entries.drain(..) {
-            outcomes.push((self.apply(&mut committed, &entry), entry.ticket.completion));
+            outcomes.push((self.apply(&mut committed, &entry), entry.ticket.completer));
             if committed.applier.bytes() >= self.memtable_bytes {
                 rotated |= committed.applier.freeze();
             }
         }
         *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = facts(&committed.applier);
+        self.producers.store(committed.applier.state.producers.by_id.len(), Ordering::Release);
         self.rows_applied.fetch_add(committed.applier.state.last_seq - before, Ordering::Relaxed);
         if rotated {
             self.publish_pieces(&mut committed);
@@ -170,15 +223,15 @@ impl DurableSink for Committer {
             self.published.store(Arc::new(snapshot(&committed.pieces, &committed.applier)));
         }
         drop(committed);
-        for (outcome, completion) in outcomes {
-            completion.complete(outcome);
+        for (outcome, completer) in outcomes {
+            completer.complete(outcome);
         }
         self.waiters.wake_all();
     }
 
     fn failed(&self, tickets: Vec<Ticket>, error: &WalError) {
         for ticket in tickets {
-            ticket.completion.complete(Err(AppendError::Log(error.clone())));
+            ticket.completer.complete(Err(AppendError::Log(error.clone())));
         }
         self.waiters.wake_all();
     }
@@ -186,6 +239,10 @@ impl DurableSink for Committer {
     fn segment_facts(&self) -> SegmentFacts {
         *self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn oldest_unflushed(applier: &Applier) -> u64 {
+    applier.frozen.first().map_or(applier.active.id(), |frozen| frozen.memtable.id())
 }
 
 fn facts(applier: &Applier) -> SegmentFacts {

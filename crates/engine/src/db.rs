@@ -11,8 +11,8 @@ use tapebook_record::{Batch, EncodedBatch};
 use tapebook_vfs::{DirLock, Vfs};
 use tapebook_wal::{Proposal, Wal};
 
-use crate::append::{Completion, Durability, PendingAppend};
-use crate::commit::{Committer, Ticket};
+use crate::append::{Completer, Completion, Durability, PendingAppend};
+use crate::commit::{Committer, Limits, Ticket};
 use crate::flush::{self, Flusher};
 use crate::stats::{DbStats, OpenReport};
 use crate::{AppendError, FlushError, Layout, OpenError, Options};
@@ -64,10 +64,12 @@ impl Db {
         durability: Durability,
     ) -> Result<PendingAppend, AppendError> {
         self.check_times(&batch)?;
+        let Options { symbols_max, producers_max, .. } = self.options;
+        self.committer.check_limits(&batch, Limits { symbols_max, producers_max })?;
         self.admit()?;
         let completion = Completion::new(&self.committer.waiters);
         let proposal = Proposal::batch(self.term, self.node_id, Arc::clone(batch.bytes()));
-        let ticket = Ticket { batch: Some(batch), completion: Arc::clone(&completion) };
+        let ticket = Ticket { batch: Some(batch), completer: Completer::new(&completion) };
         let wal = self.wal()?;
         match durability {
             Durability::Synced => wal.append(proposal, ticket),
@@ -82,17 +84,26 @@ impl Db {
         self.append_encoded(batch, Durability::Buffered)
     }
 
+    /// Writes and completes everything that was accepted, in this thread. For a database without threads of its own
+    /// ([`Options::background`]), whose accepted batches otherwise wait for the next synced append.
+    pub fn drive(&self) -> Result<(), AppendError> {
+        self.wal()?.drive().map(drop).map_err(AppendError::Log)
+    }
+
     /// Everything that is durable now, as one unchanging view.
     pub fn snapshot(&self) -> Snapshot {
         self.committer.snapshot()
     }
 
-    /// Writes everything in the MemTables to SSTables and waits for it.
+    /// Writes every row that a snapshot shows now to SSTables and waits for it. Rows that come meanwhile are not waited
+    /// for.
     pub fn flush(&self) -> Result<(), FlushError> {
-        self.committer.freeze();
+        let through = self.committer.freeze()?;
         let wal = self.wal.as_ref().ok_or(FlushError::Closed)?;
         if !self.options.background {
-            while self.flusher.flush_one(&self.committer, wal)? {}
+            while self.committer.unflushed() < through {
+                self.flusher.flush_one(&self.committer, wal)?;
+            }
             return Ok(());
         }
         let mut state = self.committer.flush.lock();
@@ -101,12 +112,12 @@ impl Db {
         drop(state);
         self.committer.flush.notify();
         let mut state = self.committer.flush.lock();
-        while self.committer.frozen() > 0 {
+        while self.committer.unflushed() < through {
             if let Some(error) = state.failing.clone().filter(|_| state.failures > failures) {
                 return Err(FlushError::Again(error));
             }
-            if state.closing {
-                return Err(FlushError::Closed);
+            if state.ended {
+                return Err(state.failing.clone().map_or(FlushError::Closed, FlushError::Again));
             }
             state = self.committer.flush.wait(state);
         }
@@ -116,6 +127,7 @@ impl Db {
     /// Ends the database's threads, after everything that was appended is durable.
     pub fn close(mut self) -> Result<(), AppendError> {
         self.stop_flushing();
+        self.flusher.close();
         match self.wal.take().and_then(Arc::into_inner) {
             Some(wal) => wal.close().map_err(AppendError::Log),
             None => Ok(()),
@@ -143,13 +155,19 @@ impl Db {
             let committed = self.committer.lock();
             (committed.applier.bytes(), committed.applier.frozen.len())
         };
+        let flush = {
+            let state = self.committer.flush.lock();
+            let text = |error: &Option<Arc<FlushError>>| error.as_ref().map(ToString::to_string);
+            (text(&state.failing), text(&state.leftovers))
+        };
         DbStats {
             rows_applied: self.committer.rows_applied.load(Ordering::Relaxed),
             memtable_bytes,
             frozen_memtables: frozen,
             stalls: self.stalls.load(Ordering::Relaxed),
             stall_time: Duration::from_nanos(self.stall_nanos.load(Ordering::Relaxed)),
-            flush_failing: self.committer.flush.lock().failing.as_ref().map(|error| error.to_string()),
+            flush_failing: flush.0,
+            leftovers: flush.1,
             wal: self.wal.as_ref().map(|wal| wal.stats()).unwrap_or_default(),
         }
     }
@@ -176,7 +194,7 @@ impl Db {
 
     /// Waits until there is room for another MemTable to be frozen.
     fn admit(&self) -> Result<(), AppendError> {
-        if self.committer.frozen() < self.options.frozen_memtables_max {
+        if !self.is_full() {
             return Ok(());
         }
         let since = self.vfs.clock().monotonic();
@@ -187,18 +205,22 @@ impl Db {
         admitted
     }
 
+    fn is_full(&self) -> bool {
+        self.committer.frozen() >= self.options.frozen_memtables_max.max(1)
+    }
+
     fn wait_for_flush(&self) -> Result<(), AppendError> {
         if !self.options.background {
             let flushed = self.flusher.flush_one(&self.committer, self.wal()?);
             return flushed.map(drop).map_err(|error| AppendError::FlushFailing(Arc::new(error)));
         }
         let mut state = self.committer.flush.lock();
-        while self.committer.frozen() >= self.options.frozen_memtables_max {
-            if state.closing {
-                return Err(AppendError::Closed);
-            }
+        while self.is_full() {
             if let Some(error) = &state.failing {
                 return Err(AppendError::FlushFailing(Arc::clone(error)));
+            }
+            if state.ended {
+                return Err(AppendError::Closed);
             }
             state = self.committer.flush.wait(state);
         }
@@ -209,7 +231,7 @@ impl Db {
         self.committer.flush.lock().closing = true;
         self.committer.flush.notify();
         if let Some(thread) = self.flushing.take() {
-            // A flush that panicked has ended the process already or is told by the next open.
+            // Whoever waits for a flush that panicked has been told.
             let _ = thread.join();
         }
     }

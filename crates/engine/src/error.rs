@@ -36,6 +36,16 @@ pub enum OpenError {
     /// An SSTable is damaged or missing.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// An SSTable is whole, but not the one that the manifest names: an older or newer file under the same name.
+    #[error("{}: not the file that the manifest names: footer checksum {found:#010x}, expected {expected:#010x}", path.display())]
+    OtherTable {
+        /// The SSTable.
+        path: PathBuf,
+        /// What the manifest says.
+        expected: u32,
+        /// What the file says.
+        found: u32,
+    },
     /// The log is damaged or does not reach back as far as it must.
     #[error(transparent)]
     Log(#[from] RecoveryError),
@@ -102,6 +112,9 @@ pub enum AppendError {
     /// The log refused it or failed. Where it is poisoned, whether the batch survives a restart is unknown.
     #[error(transparent)]
     Log(#[from] WalError),
+    /// A panic ended the commit pipeline. Whether the batch survives a restart is unknown.
+    #[error("a panic ended the writing of the log; whether the batch survives a restart is unknown")]
+    Interrupted,
     /// The database is closed.
     #[error("the database is closed")]
     Closed,
@@ -136,6 +149,9 @@ pub enum FlushError {
     /// The log could not drop what is flushed.
     #[error(transparent)]
     Log(#[from] WalError),
+    /// A panic ended applying or flushing; what is in memory is not to be trusted, and a restart reads the disk.
+    #[error("a panic ended applying or flushing; nothing is flushed until a restart")]
+    Interrupted,
     /// The database is closed.
     #[error("the database is closed")]
     Closed,

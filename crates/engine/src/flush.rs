@@ -7,7 +7,8 @@ use std::time::Duration;
 use tapebook_lsm::key::{Direction, TimeRange};
 use tapebook_lsm::manifest::layout::TEMPORARY_SUFFIX;
 use tapebook_lsm::manifest::{
-    Identity, LogId, LogRange, Manifest, PARTITION_AS_FLUSHED, SeqRange, StateFile, StateHeader, StateRef, TableFile, VersionEdit,
+    Identity, LogId, LogRange, Manifest, ManifestError, PARTITION_AS_FLUSHED, SeqRange, StateFile, StateHeader,
+    StateRef, TableFile, VersionEdit,
 };
 use tapebook_lsm::sstable::{Table, TableIdentity, TableMeta, TableWriter, TableWriterOptions};
 use tapebook_vfs::Vfs;
@@ -22,13 +23,33 @@ use crate::{FlushError, Layout};
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// Writes files and version edits, one flush at a time.
+///
+/// Lock order: `files`, then what is committed, then the flush signal.
 #[derive(Debug)]
 pub(crate) struct Flusher {
     pub vfs: Arc<dyn Vfs>,
     pub layout: Layout,
     pub identity: Identity,
     pub options: TableWriterOptions,
-    pub manifest: Mutex<Manifest>,
+    pub files: Mutex<Files>,
+}
+
+/// What only a flush changes.
+#[derive(Debug)]
+pub(crate) struct Files {
+    /// `None` once the database is closed.
+    manifest: Option<Manifest>,
+    /// The version edit whose outcome is unknown. The files that it names may be in use, so no flush may touch a file
+    /// again before the manifest is read anew.
+    unknown: Option<Arc<FlushError>>,
+    /// State files that no version names any more.
+    obsolete_states: Vec<u64>,
+}
+
+impl Files {
+    pub(crate) fn new(manifest: Manifest) -> Self {
+        Self { manifest: Some(manifest), unknown: None, obsolete_states: Vec::new() }
+    }
 }
 
 impl Flusher {
@@ -37,29 +58,64 @@ impl Flusher {
     /// Everything that the version edit names is durable before it is committed, and the MemTable leaves the
     /// snapshot in the moment in which its file joins it.
     pub(crate) fn flush_one(&self, committer: &Committer, wal: &Wal<Committer>) -> Result<bool, FlushError> {
-        let mut manifest = self.manifest.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(frozen) = committer.lock().applier.frozen.first().cloned() else {
+        let mut files = self.files.lock().map_err(|_| FlushError::Interrupted)?;
+        let Some(frozen) = committer.lock_sound()?.applier.frozen.first().cloned() else {
             return Ok(false);
         };
+        if let Some(error) = &files.unknown {
+            return Err(FlushError::Again(Arc::clone(error)));
+        }
+        let manifest = files.manifest.as_mut().ok_or(FlushError::Closed)?;
         let before = Arc::clone(manifest.version());
         let table_id = before.next_file_id();
         let state_id = table_id + 1;
         let (file, table) = self.write_table(table_id, &frozen)?;
         let state = self.write_state(state_id, before.epoch(), &frozen)?;
-        manifest.commit(&VersionEdit {
+        let edit = VersionEdit {
             tables_added: vec![file],
             state: Some(state),
             log_start: Some(frozen.state.applied.index + 1),
             next_file_id: Some(state_id + 1),
             last_seq: Some(frozen.state.last_seq),
             ..VersionEdit::default()
-        })?;
-        publish(committer, table, &frozen);
-        if let Some(old) = before.state() {
-            self.remove(&self.layout.state(old.file_id))?;
+        };
+        match manifest.commit(&edit) {
+            Ok(_) => {}
+            Err(error @ ManifestError::Poisoned(_)) => {
+                let error = Arc::new(FlushError::from(error));
+                files.unknown = Some(Arc::clone(&error));
+                return Err(FlushError::Again(error));
+            }
+            Err(error) => return Err(error.into()),
         }
-        wal.purge_through(frozen.state.applied.index)?;
+        publish(committer, table, &frozen);
+        files.obsolete_states.extend(before.state().map(|old| old.file_id));
+        let tidied = self.tidy(&mut files, wal, frozen.state.applied.index);
+        committer.flush.lock().leftovers = tidied.err().map(Arc::new);
         Ok(true)
+    }
+
+    /// Removes what the new version does without. The rows are safe whatever becomes of this, and what stays is tried
+    /// again with the next flush, or by the next open.
+    fn tidy(&self, files: &mut Files, wal: &Wal<Committer>, applied_index: u64) -> Result<(), FlushError> {
+        while let Some(file_id) = files.obsolete_states.last() {
+            let path = self.layout.state(*file_id);
+            if self.exists(&path)? {
+                self.remove(&path)?;
+            }
+            files.obsolete_states.pop();
+        }
+        wal.purge_through(applied_index)?;
+        Ok(())
+    }
+
+    /// Ends the manifest's log. Nothing depends on how: what it says is durable already, but for a mark that helps to
+    /// judge later damage.
+    pub(crate) fn close(&self) {
+        let manifest = self.files.lock().unwrap_or_else(PoisonError::into_inner).manifest.take();
+        if let Some(manifest) = manifest {
+            let _ = manifest.close();
+        }
     }
 
     fn write_table(&self, file_id: u64, frozen: &Frozen) -> Result<(TableFile, Arc<Table>), FlushError> {
@@ -169,6 +225,7 @@ fn io_error(operation: &'static str, path: &Path, source: std::io::Error) -> Flu
 
 /// The flushing thread: flushes whatever is frozen, tries again where it fails, ends when asked.
 pub(crate) fn run(flusher: &Flusher, committer: &Committer, wal: &Wal<Committer>) {
+    let _end = TellTheEnd(committer);
     loop {
         let mut signal = committer.flush.lock();
         while !signal.closing && committer.frozen() == 0 {
@@ -196,5 +253,21 @@ pub(crate) fn run(flusher: &Flusher, committer: &Committer, wal: &Wal<Committer>
                 }
             }
         }
+    }
+}
+
+/// Nobody waits for a flushing thread that is gone, whether it was asked to end or a panic ended it.
+struct TellTheEnd<'a>(&'a Committer);
+
+impl Drop for TellTheEnd<'_> {
+    fn drop(&mut self) {
+        let mut signal = self.0.flush.lock();
+        signal.ended = true;
+        if std::thread::panicking() {
+            signal.failing = Some(Arc::new(FlushError::Interrupted));
+            signal.failures += 1;
+        }
+        drop(signal);
+        self.0.flush.notify();
     }
 }

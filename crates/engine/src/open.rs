@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
-use tapebook_lsm::manifest::{Identity, Manifest, StateFile, StorageError, Version, layout as names};
+use tapebook_lsm::manifest::{Identity, Manifest, StateFile, StorageError, TableFile, Version, layout as names};
 use tapebook_lsm::sstable::{Table, TableIdentity};
 use tapebook_record::{AlignedBytes, EncodedBatch};
 use tapebook_vfs::Vfs;
@@ -12,10 +12,10 @@ use tapebook_wal::{
     EntryKind, LogId, LogIdentity, Proposal, Recovered, RecoveredEntry, RecoveryOptions, VisitResult, Wal, recover,
 };
 
-use crate::append::{Completion, PendingAppend};
-use crate::apply::{Applier, ApplyLimits};
+use crate::append::{Completer, Completion, PendingAppend};
+use crate::apply::Applier;
 use crate::commit::{Committer, Ticket};
-use crate::flush::Flusher;
+use crate::flush::{Files, Flusher};
 use crate::state::{SystemState, decode_sections, membership_of_one};
 use crate::{Db, Layout, OpenError, OpenReport, Options};
 
@@ -30,6 +30,8 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
     let started = vfs.clock().monotonic();
     let layout = Layout::new(dir);
     vfs.create_dir_all(dir).map_err(|source| io_error("create the directory", dir, source))?;
+    // Before the lock, which leaves a file behind.
+    refuse_foreign(&*vfs, dir)?;
     let lock = vfs.lock_dir(dir, &options.command)?;
     let (identity, created) = identity(&*vfs, dir)?;
     for folder in [layout.tables(), layout.states()] {
@@ -39,7 +41,7 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
     let version = Arc::clone(manifest.version());
     let tables = open_tables(&*vfs, &layout, identity, &version)?;
     let mut replay = Replay {
-        applier: Applier::new(read_state(&*vfs, dir, &identity, &version)?, limits(&options)),
+        applier: Applier::new(read_state(&*vfs, dir, &identity, &version)?),
         memtable_bytes: options.memtable_bytes,
         entries: 0,
         bytes: 0,
@@ -75,7 +77,7 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
             layout: layout.clone(),
             identity,
             options: options.table,
-            manifest: Mutex::new(manifest),
+            files: Mutex::new(Files::new(manifest)),
         }),
         flushing: None,
         layout,
@@ -106,11 +108,7 @@ fn identity(vfs: &dyn Vfs, dir: &Path) -> Result<(Identity, bool), OpenError> {
             Ok((identity, !made && is_unused(vfs, dir)?))
         }
         Err(StorageError::Missing { .. }) => {
-            let entries = vfs.read_dir(dir).map_err(|source| io_error("read the directory", dir, source))?;
-            let ours = |name: &str| name == "LOCK" || name.ends_with(names::TEMPORARY_SUFFIX);
-            if let Some(other) = entries.iter().find(|entry| !ours(&entry.name)) {
-                return Err(OpenError::Foreign { path: dir.to_owned(), found: other.name.clone() });
-            }
+            refuse_foreign(vfs, dir)?;
             let identity = Identity {
                 cluster_id: u128::from(vfs.random_u64()) << 64 | u128::from(vfs.random_u64()),
                 node_id: FIRST_NODE,
@@ -121,6 +119,19 @@ fn identity(vfs: &dyn Vfs, dir: &Path) -> Result<(Identity, bool), OpenError> {
             Ok((identity, true))
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+/// Refuses a directory that holds something, but not a database.
+fn refuse_foreign(vfs: &dyn Vfs, dir: &Path) -> Result<(), OpenError> {
+    let entries = vfs.read_dir(dir).map_err(|source| io_error("read the directory", dir, source))?;
+    if entries.iter().any(|entry| entry.name == names::IDENTITY_NAME) {
+        return Ok(());
+    }
+    let ours = |name: &str| name == "LOCK" || name.strip_suffix(names::TEMPORARY_SUFFIX) == Some(names::IDENTITY_NAME);
+    match entries.into_iter().find(|entry| !ours(&entry.name)) {
+        Some(other) => Err(OpenError::Foreign { path: dir.to_owned(), found: other.name }),
+        None => Ok(()),
     }
 }
 
@@ -157,11 +168,17 @@ fn open_tables(
 ) -> Result<Vec<Arc<Table>>, OpenError> {
     let mut files: Vec<_> = version.tables().collect();
     files.sort_unstable_by_key(|file| file.seqs.first);
-    let open = |file_id| {
-        let identity = TableIdentity { cluster_id: identity.cluster_id, file_id };
-        Table::open(vfs, &layout.table(file_id), identity)
+    let open = |file: &Arc<TableFile>| {
+        let identity = TableIdentity { cluster_id: identity.cluster_id, file_id: file.file_id };
+        let path = layout.table(file.file_id);
+        let table = Table::open(vfs, &path, identity)?;
+        let (expected, found) = (file.checksum, table.footer_checksum());
+        if expected != found {
+            return Err(OpenError::OtherTable { path, expected, found });
+        }
+        Ok(table)
     };
-    Ok(files.into_iter().map(|file| open(file.file_id)).collect::<Result<_, _>>()?)
+    files.into_iter().map(open).collect()
 }
 
 fn read_state(
@@ -186,10 +203,6 @@ fn read_state(
     state.last_seq = header.last_seq;
     state.rolling_hash = header.rolling_hash;
     Ok(state)
-}
-
-fn limits(options: &Options) -> ApplyLimits {
-    ApplyLimits { symbols_max: options.symbols_max, producers_max: options.producers_max }
 }
 
 /// Applies what the log holds behind the last flush.
@@ -259,7 +272,7 @@ fn write_first_entry(wal: &Wal<Committer>, committer: &Arc<Committer>, node_id: 
     let completion = Completion::new(&committer.waiters);
     let payload = Arc::new(AlignedBytes::from(&*membership_of_one(node_id)));
     let proposal = Proposal::entry(EntryKind::Membership, FIRST_TERM, node_id, payload);
-    let ticket = Ticket { batch: None, completion: Arc::clone(&completion) };
+    let ticket = Ticket { batch: None, completer: Completer::new(&completion) };
     wal.append(proposal, ticket).map_err(|refused| refused.error)?;
     PendingAppend { completion }.wait().map_err(OpenError::FirstEntry)?;
     Ok(())

@@ -18,13 +18,14 @@ pub struct Options {
     pub table: TableWriterOptions,
     /// A MemTable is flushed when its batches and its index have this many bytes. Default 64 MiB.
     pub memtable_bytes: u64,
-    /// So many MemTables may wait to be flushed; with more, appends wait. Default 4.
+    /// So many MemTables may wait to be flushed, at least 1; with more, appends wait. Default 4.
     pub frozen_memtables_max: usize,
     /// Rows whose time is further ahead of the clock are refused. `None`: none are. Default one day.
     pub max_future: Option<Duration>,
-    /// The most symbols that the database takes. Default 1,000,000.
+    /// With so many symbols, a batch with a new one is refused; batches on their way may go a little past it. Default
+    /// 1,000,000.
     pub symbols_max: usize,
-    /// The most producers that it keeps apart. Default 100,000.
+    /// With so many producers, a batch of a new one is refused, as with symbols. Default 100,000.
     pub producers_max: usize,
     /// True (the default): threads of its own write the log's queue and flush. False: no thread is started, and
     /// everything happens inside the calls; for simulations.

@@ -80,15 +80,12 @@ pub(crate) struct Producers {
 
 impl Producers {
     /// Decides about a batch; the same on every node, because it depends on nothing but earlier entries.
-    pub(crate) fn decide(&self, from: Producer, producers_max: usize) -> Decision {
+    pub(crate) fn decide(&self, from: Producer) -> Decision {
         if from.id == 0 {
             return Decision::Apply;
         }
         let (epoch, last) = match self.by_id.get(&from.id) {
             Some(known) => (known.epoch, if from.epoch > known.epoch { 0 } else { known.last_number }),
-            None if self.by_id.len() >= producers_max => {
-                return Decision::Refuse(ProducerRefusal::TooMany { producer: from.id, max: producers_max });
-            }
             None => (from.epoch, 0),
         };
         if from.epoch < epoch {
@@ -106,7 +103,8 @@ impl Producers {
     }
 
     fn receipt_of(&self, from: Producer, last: u64) -> Decision {
-        let kept = self.by_id.get(&from.id).map(|known| &known.receipts);
+        let known = self.by_id.get(&from.id).filter(|known| known.epoch == from.epoch);
+        let kept = known.map(|known| &known.receipts);
         let oldest = last + 1 - kept.map_or(0, VecDeque::len) as u64;
         let receipt = kept.and_then(|kept| {
             let at = usize::try_from(from.batch_number.checked_sub(oldest)?).ok()?;
@@ -148,7 +146,7 @@ mod tests {
     }
 
     fn send(producers: &mut Producers, from: Producer, seq: u64) -> Decision {
-        let decision = producers.decide(from, 10);
+        let decision = producers.decide(from);
         if decision == Decision::Apply {
             producers.applied(from, seq, seq);
         }
@@ -178,11 +176,12 @@ mod tests {
         assert_eq!(send(&mut producers, from(1, 2), 3), Decision::Refuse(fenced));
         let zero = ProducerRefusal::TooOld { producer: 7, oldest: 1, found: 0 };
         assert_eq!(send(&mut producers, from(2, 0), 3), Decision::Refuse(zero));
+        assert_eq!(send(&mut producers, from(3, 0), 3), Decision::Refuse(zero), "nor is there one of a newer epoch");
     }
 
     #[test]
     fn without_an_id_everything_is_applied() {
         let producers = Producers::default();
-        assert_eq!(producers.decide(Producer::default(), 0), Decision::Apply);
+        assert_eq!(producers.decide(Producer::default()), Decision::Apply);
     }
 }

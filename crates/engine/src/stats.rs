@@ -19,6 +19,8 @@ pub struct DbStats {
     pub stall_time: Duration,
     /// Why flushing fails, while it does.
     pub flush_failing: Option<String>,
+    /// Why files that are no longer needed could not be removed, while they are there.
+    pub leftovers: Option<String>,
     /// The log's counters.
     pub wal: WalStats,
 }

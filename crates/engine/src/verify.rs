@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tapebook_lsm::manifest::layout::IDENTITY_NAME;
 use tapebook_lsm::manifest::{Identity, Manifest, StateFile};
 use tapebook_lsm::sstable::{Table, TableIdentity};
 use tapebook_record::Schemas;
@@ -38,6 +39,17 @@ pub fn verify(vfs: &Arc<dyn Vfs>, dir: &Path, command: &str) -> Result<VerifyRep
     let mut report = VerifyReport::default();
     if missing {
         report.problems.push(format!("{}: there is no such directory", dir.display()));
+        return Ok(report);
+    }
+    let identity_path = dir.join(IDENTITY_NAME);
+    let identified = vfs.exists(&identity_path).map_err(|source| OpenError::Io {
+        operation: "read the directory",
+        path: dir.to_owned(),
+        source,
+    })?;
+    if !identified {
+        // Not even a lock file is put beside what is not ours.
+        report.problems.push(format!("{}: is missing; this is not a Tapebook data directory", identity_path.display()));
         return Ok(report);
     }
     let _lock = vfs.lock_dir(dir, command)?;

@@ -246,8 +246,8 @@ impl<'a> Import<'a> {
             return Ok(());
         }
         let rows = self.batch.len() as u64;
-        let next = self.sink.begin();
-        self.sink.take(std::mem::replace(&mut self.batch, next)).map_err(ImportError::Sink)?;
+        self.sink.take(std::mem::take(&mut self.batch)).map_err(ImportError::Sink)?;
+        self.batch = self.sink.begin();
         self.report.rows_imported += rows;
         self.tell_progress();
         Ok(())

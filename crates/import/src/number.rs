@@ -226,7 +226,10 @@ mod tests {
         assert_eq!(rescaled(1_500, 12), Err(DecimalFault::TooManyPlaces));
         assert_eq!(rescaled(5_000, 12), Ok(5));
         assert_eq!(double_of_decimal(2815510, 2), 28155.1);
-        assert_eq!(double_of_decimal(123_456_789_012_345_678_901, 9), 123456789012.345678901);
+        assert_eq!(
+            double_of_decimal(123_456_789_012_345_678_901, 9),
+            "123456789012.345678901".parse::<f64>().unwrap()
+        );
     }
 
     proptest! {

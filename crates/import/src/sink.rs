@@ -9,7 +9,8 @@ pub type SinkError = Box<dyn Error + Send + Sync>;
 
 /// Takes the batches of an import, in file order. Any `FnMut(Batch) -> Result<(), SinkError>` is one.
 pub trait BatchSink {
-    /// An empty batch to fill next. Override it to number batches with a [`tapebook_record::Producer`].
+    /// An empty batch to fill next. Override it to number batches with a [`tapebook_record::Producer`]; count
+    /// in [`BatchSink::take`], because the batch that is begun after the last row is never taken.
     fn begin(&mut self) -> Batch {
         Batch::new()
     }

@@ -13,6 +13,10 @@ pub(crate) fn run(shared: &Shared) -> Result<(), CliError> {
     })?;
     let files = db.snapshot().pieces().tables.len() as u64;
     db.close().map_err(CliError::failed)?;
-    shared.log(format!("flushed {} of memory; there are {}", text::bytes(bytes), text::count(files, "SSTable")));
+    shared.log(format!(
+        "flushed {} of memory; there are {}",
+        text::bytes(bytes),
+        text::count(files, "SSTable")
+    ));
     Ok(())
 }

@@ -28,9 +28,11 @@ use crate::text::count;
 
 /// Arguments of `tapebook import`.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Columns are found by their names and the usual aliases. Columns without a place are listed; \
+#[command(
+    after_help = "Columns are found by their names and the usual aliases. Columns without a place are listed; \
                         --map gives them one.\n\
-                        The last line is `imported N rows, skipped M, seq A..B`, with `seq -` where N is 0.")]
+                        The last line is `imported N rows, skipped M, seq A..B`, with `seq -` where N is 0."
+)]
 pub(crate) struct ImportArgs {
     /// The table, such as trades or quotes
     table: String,
@@ -55,7 +57,8 @@ pub(crate) fn run(shared: &Shared, args: &ImportArgs) -> Result<(), CliError> {
     let schema = find_table(db.snapshot().schemas(), &args.table)?;
     let bar = ImportBar::new(bytes_total, shared.quiet);
     let window = Window::new(&db, args.progress_receipts);
-    let mut import = Import { schema, args, shared, bar, window, interrupt: Interrupt::install()?, skipped: 0 };
+    let mut import =
+        Import { schema, args, shared, bar, window, interrupt: Interrupt::install()?, skipped: 0 };
     let result = args.files.iter().try_for_each(|file| import.file(file));
     import.bar.clear();
     result?;
@@ -156,7 +159,9 @@ impl Import<'_> {
         let imported = self.window.imported();
         let done = match imported.rows {
             0 => "nothing was imported".to_owned(),
-            rows => format!("{} before that {} imported, seq {imported}", count(rows, "row"), is_or_are(rows)),
+            rows => {
+                format!("{} before that {} imported, seq {imported}", count(rows, "row"), is_or_are(rows))
+            }
         };
         CliError::failed(format!("{place}{reason}{advice}; {done}"))
     }

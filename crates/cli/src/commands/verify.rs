@@ -13,10 +13,11 @@ pub(crate) fn run(shared: &Shared) -> Result<(), CliError> {
     let dir = shared.data_dir();
     dir.must_exist()?;
     let vfs: Arc<dyn Vfs> = Arc::new(RealVfs::new());
-    let report = tapebook::verify(&vfs, dir.path(), "tapebook verify").map_err(|error| match advice(&error) {
-        Some(advice) => CliError::failed(format!("{error}; {advice}")),
-        None => CliError::failed(error),
-    })?;
+    let report =
+        tapebook::verify(&vfs, dir.path(), "tapebook verify").map_err(|error| match advice(&error) {
+            Some(advice) => CliError::failed(format!("{error}; {advice}")),
+            None => CliError::failed(error),
+        })?;
     let mut out = io::stdout().lock();
     let mut told = || {
         for problem in &report.problems {

@@ -1,6 +1,9 @@
 //! Where a result goes: standard output, or a file that has its name only when it is complete.
 
-#![allow(clippy::disallowed_methods, reason = "writes the user's own file, which is no part of the database's disk")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "writes the user's own file, which is no part of the database's disk"
+)]
 
 use std::fs::{self, Permissions};
 use std::io::{self, BufWriter, Stdout, Write};
@@ -20,6 +23,8 @@ pub(crate) enum Destination {
     Stdout(BufWriter<Stdout>),
     /// A new file, under another name until [`Destination::commit`].
     File { file: BufWriter<NamedTempFile>, path: PathBuf },
+    /// Memory, for results that are shown as part of something else.
+    Memory(Vec<u8>),
     /// Something that exists and is no plain file, such as a pipe; written as it is.
     Special { file: BufWriter<fs::File>, path: PathBuf },
 }
@@ -62,6 +67,7 @@ impl Destination {
     pub(crate) fn place(&self) -> String {
         match self {
             Self::Stdout(_) => "standard output".to_owned(),
+            Self::Memory(_) => "memory".to_owned(),
             Self::File { path, .. } | Self::Special { path, .. } => path.display().to_string(),
         }
     }
@@ -72,6 +78,7 @@ impl Destination {
         let fail = |error: io::Error| CliError::writing(&place, &error);
         match self {
             Self::Stdout(mut out) => out.flush().map_err(fail),
+            Self::Memory(_) => Ok(()),
             Self::Special { mut file, .. } => file.flush().map_err(fail),
             Self::File { file, path } => {
                 let temporary = file.into_inner().map_err(|error| fail(error.into_error()))?;
@@ -87,6 +94,7 @@ impl Write for Destination {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Stdout(out) => out.write(bytes),
+            Self::Memory(buffer) => buffer.write(bytes),
             Self::File { file, .. } => file.write(bytes),
             Self::Special { file, .. } => file.write(bytes),
         }
@@ -95,6 +103,7 @@ impl Write for Destination {
     fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Stdout(out) => out.flush(),
+            Self::Memory(_) => Ok(()),
             Self::File { file, .. } => file.flush(),
             Self::Special { file, .. } => file.flush(),
         }

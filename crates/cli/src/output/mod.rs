@@ -58,7 +58,7 @@ impl OutputArgs {
 
     /// True where what follows a first result would not be a second one but garbage.
     pub(crate) fn holds_one_result(&self) -> bool {
-        self.output.is_some() || matches!(self.format(), Format::Arrow | Format::Parquet | Format::Json)
+        self.output.is_some() || matches!(self.format(), Format::Arrow | Format::Parquet)
     }
 
     /// Refuses bytes on a terminal.
@@ -88,7 +88,9 @@ impl OutputArgs {
             Format::Arrow if in_file => {
                 ipc::FileWriter::begin(destination, schema).map(|writer| Box::new(writer) as _)
             }
-            Format::Arrow => ipc::StreamWriter::begin(destination, schema).map(|writer| Box::new(writer) as _),
+            Format::Arrow => {
+                ipc::StreamWriter::begin(destination, schema).map(|writer| Box::new(writer) as _)
+            }
             Format::Parquet => {
                 parquet::ParquetWriter::begin(destination, schema).map(|writer| Box::new(writer) as _)
             }
@@ -149,6 +151,39 @@ impl From<ArrowError> for OutputError {
             other => Self::Form(other.to_string()),
         }
     }
+}
+
+/// A small result as a table, as wide as the terminal allows.
+pub(crate) fn table_text(batches: &[RecordBatch]) -> Result<String, CliError> {
+    let Some(first) = batches.first() else { return Ok(String::new()) };
+    let memory = Destination::Memory(Vec::new());
+    let mut writer: Box<dyn ResultWriter> =
+        Box::new(table::TableWriter::for_terminal(memory, &first.schema()));
+    let written = batches.iter().try_for_each(|batch| writer.write(batch)).and_then(|()| writer.finish());
+    match written.map_err(|error| error.at("the table"))? {
+        Destination::Memory(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        _ => Ok(String::new()),
+    }
+}
+
+/// The cells of a small result, NULL as an empty text.
+pub(crate) fn rows_as_text(batches: &[RecordBatch]) -> Result<Vec<Vec<String>>, CliError> {
+    let read = || -> Result<Vec<Vec<String>>, OutputError> {
+        let mut rows = Vec::new();
+        for batch in batches {
+            let form = cells::Form::new(batch);
+            let mut columns = form.columns(batch)?;
+            for row in 0..batch.num_rows() {
+                let mut texts = vec![String::new(); columns.len()];
+                for (column, text) in columns.iter_mut().zip(&mut texts) {
+                    column.write(row, text)?;
+                }
+                rows.push(texts);
+            }
+        }
+        Ok(rows)
+    };
+    read().map_err(|error| error.at("the result"))
 }
 
 #[cfg(test)]

@@ -34,11 +34,15 @@ pub(super) struct TableWriter {
 impl TableWriter {
     pub(super) fn new(out: Destination, schema: &SchemaRef) -> Self {
         let on_terminal = matches!(out, Destination::Stdout(_)) && io::stdout().is_terminal();
-        let line_width_max = on_terminal.then(|| usize::from(console::Term::stdout().size().1));
-        Self::with_width(out, schema, line_width_max)
+        if on_terminal { Self::for_terminal(out, schema) } else { Self::with_width(out, schema, None) }
     }
 
-    fn with_width(out: Destination, schema: &SchemaRef, line_width_max: Option<usize>) -> Self {
+    /// A table that fits the terminal's lines, wherever it is written first.
+    pub(super) fn for_terminal(out: Destination, schema: &SchemaRef) -> Self {
+        Self::with_width(out, schema, Some(usize::from(console::Term::stdout().size().1)))
+    }
+
+    pub(super) fn with_width(out: Destination, schema: &SchemaRef, line_width_max: Option<usize>) -> Self {
         let fields = schema.fields();
         Self {
             out,

@@ -2,7 +2,9 @@
 
 mod column;
 
+use std::fmt::Display;
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow::array::RecordBatch;
 use parquet::arrow::ProjectionMask;
@@ -39,8 +41,7 @@ impl Cells for Rows {
 
 /// Imports a Parquet file.
 pub(crate) fn read(import: &mut Import<'_>, file: File) -> Result<(), ImportError> {
-    let builder =
-        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| import.damaged(0, &error))?;
+    let builder = decoding(import, 0, || ParquetRecordBatchReaderBuilder::try_new(file))?;
     let fields = builder.schema().fields().clone();
     let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
     let request =
@@ -67,16 +68,12 @@ pub(crate) fn read(import: &mut Import<'_>, file: File) -> Result<(), ImportErro
     positions.sort_unstable();
     positions.dedup();
     let mask = ProjectionMask::roots(builder.parquet_schema(), positions.iter().copied());
-    let reader = builder
-        .with_projection(mask)
-        .with_batch_size(ROWS_DECODED)
-        .build()
-        .map_err(|error| import.damaged(0, &error))?;
+    let builder = builder.with_projection(mask).with_batch_size(ROWS_DECODED);
+    let mut reader = decoding(import, 0, || builder.build())?;
     let mut row = 0;
     let mut cells = Rows { columns: vec![ColumnValues::Nothing; names.len()], row: 0 };
-    for decoded in reader {
-        let decoded = decoded.map_err(|error| import.damaged(row, &error))?;
-        cells.take(&decoded, &positions).map_err(|error| import.damaged(row, &error))?;
+    while let Some(decoded) = decoding(import, row, || reader.next().transpose())? {
+        decoding(import, row, || cells.take(&decoded, &positions))?;
         for at in 0..decoded.num_rows() {
             cells.row = at;
             row += 1;
@@ -86,6 +83,19 @@ pub(crate) fn read(import: &mut Import<'_>, file: File) -> Result<(), ImportErro
         import.bytes_read.set(share as u64);
     }
     Ok(())
+}
+
+/// Runs a step of the decoder. It panics at some kinds of damage where it should give an error; to the user both are
+/// a damaged file. What the step was working on must not be used after an error.
+fn decoding<T, E: Display>(
+    import: &Import<'_>,
+    row: u64,
+    step: impl FnOnce() -> Result<T, E>,
+) -> Result<T, ImportError> {
+    match catch_unwind(AssertUnwindSafe(step)) {
+        Ok(result) => result.map_err(|error| import.damaged(row, &error)),
+        Err(_) => Err(import.damaged(row, &"the Parquet decoder cannot make sense of it")),
+    }
 }
 
 impl Rows {

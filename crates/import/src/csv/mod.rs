@@ -69,9 +69,7 @@ pub(crate) fn open<R: Read>(import: &Import<'_>, input: R) -> Result<Option<Text
     let fields = || (0..records.field_count()).filter_map(|at| records.field(at)).map(|(bytes, _)| bytes);
     let (names, holds_first) = match &import.options.columns {
         Some(columns) => (columns.clone(), true),
-        None if sniff::is_header(fields()) => {
-            (fields().map(|name| String::from_utf8_lossy(name.trim_ascii()).into_owned()).collect(), false)
-        }
+        None if sniff::is_header(fields()) => (fields().zip(1..).map(name_of).collect(), false),
         None => {
             let first_line = fields()
                 .map(String::from_utf8_lossy)
@@ -127,6 +125,14 @@ pub(crate) fn read<R: Read>(import: &mut Import<'_>, input: R) -> Result<(), Imp
         if import.report.rows_read.is_multiple_of(ROWS_BETWEEN_PROGRESS) {
             import.tell_progress();
         }
+    }
+}
+
+/// A column's name; one without a name is called by its position, from 1.
+fn name_of((name, position): (&[u8], usize)) -> String {
+    match name.trim_ascii() {
+        [] => format!("column{position}"),
+        name => String::from_utf8_lossy(name).into_owned(),
     }
 }
 

@@ -47,7 +47,7 @@ impl TimeReader {
         let moment = match moment {
             Moment::OnSomeDay(nanos) => {
                 let day = i128::from(DAY_NANOS);
-                let event = self.zone.to_local(event);
+                let event = self.zone.local_of_utc(event);
                 let same_day = event.div_euclid(day) * day + i128::from(nanos);
                 let apart = same_day - event;
                 Moment::Local(if apart > day / 2 {
@@ -101,7 +101,7 @@ impl TimeReader {
             Cell::Timestamp { value, unit, utc } => {
                 let nanos = i128::from(value) * i128::from(unit.nanos());
                 let local = match i64::try_from(nanos) {
-                    Ok(nanos) if utc => self.zone.to_local(nanos),
+                    Ok(nanos) if utc => self.zone.local_of_utc(nanos),
                     _ => nanos,
                 };
                 i32::try_from(local.div_euclid(i128::from(DAY_NANOS))).ok()
@@ -200,7 +200,7 @@ impl TimeReader {
         // The least i64 stands for NULL.
         match moment {
             Moment::Utc(nanos) => i64::try_from(nanos).ok(),
-            Moment::Local(nanos) => self.zone.to_utc(nanos),
+            Moment::Local(nanos) => self.zone.utc_of_local(nanos),
             Moment::OnSomeDay(_) => None,
         }
         .filter(|nanos| *nanos != i64::MIN)

@@ -45,19 +45,19 @@ impl Zone {
 
     /// UTC in nanoseconds since the epoch of a local time given the same way; `None` outside 1677 to 2262.
     #[inline]
-    pub(crate) fn to_utc(&mut self, local: i128) -> Option<i64> {
+    pub(crate) fn utc_of_local(&mut self, local: i128) -> Option<i64> {
         let local = i64::try_from(local).ok()?;
         match &mut self.rule {
             Rule::Fixed(offset) => local.checked_sub(*offset),
             Rule::Named { known, .. } if known.from <= local && local < known.until => {
                 local.checked_sub(known.offset)
             }
-            Rule::Named { zone, known } => slow_to_utc(zone, known, local),
+            Rule::Named { zone, known } => slow_utc_of_local(zone, known, local),
         }
     }
 
     /// Local time of a moment, both in nanoseconds since the epoch.
-    pub(crate) fn to_local(&self, utc: i64) -> i128 {
+    pub(crate) fn local_of_utc(&self, utc: i64) -> i128 {
         let offset = match &self.rule {
             Rule::Fixed(offset) => *offset,
             Rule::Named { zone, .. } => Timestamp::from_nanosecond(i128::from(utc))
@@ -68,13 +68,15 @@ impl Zone {
 }
 
 #[cold]
-fn slow_to_utc(zone: &TimeZone, known: &mut Known, local: i64) -> Option<i64> {
+fn slow_utc_of_local(zone: &TimeZone, known: &mut Known, local: i64) -> Option<i64> {
     let civil = Offset::UTC.to_datetime(Timestamp::from_nanosecond(i128::from(local)).ok()?);
     let moment = zone.to_ambiguous_timestamp(civil).compatible().ok()?;
     let offset = i64::from(zone.to_offset(moment).seconds()) * SECOND_NANOS;
     let nanos = |moment: Timestamp| i64::try_from(moment.as_nanosecond()).ok();
+    // A change at this very moment counts as one before it.
+    let just_after = Timestamp::from_nanosecond(moment.as_nanosecond() + 1).unwrap_or(moment);
     let before =
-        zone.preceding(moment).next().and_then(|change| nanos(change.timestamp())).unwrap_or(i64::MIN);
+        zone.preceding(just_after).next().and_then(|change| nanos(change.timestamp())).unwrap_or(i64::MIN);
     let after =
         zone.following(moment).next().and_then(|change| nanos(change.timestamp())).unwrap_or(i64::MAX);
     *known = Known {
@@ -141,7 +143,7 @@ mod tests {
     fn utc_hours(zone: &str, day: &str, hours: f64) -> f64 {
         let mut zone: Zone = zone.parse().unwrap();
         let midnight = i128::from(calendar::whole_date(day.as_bytes()).unwrap()) * 24 * i128::from(HOUR);
-        let utc = zone.to_utc(midnight + (hours * HOUR as f64) as i128).unwrap();
+        let utc = zone.utc_of_local(midnight + (hours * HOUR as f64) as i128).unwrap();
         (i128::from(utc) - midnight) as f64 / HOUR as f64
     }
 
@@ -185,7 +187,7 @@ mod tests {
             let fresh = kept.clone();
             for step in 0..2 * 366 * 96 {
                 let local = start + i128::from(step) * i128::from(HOUR / 4);
-                assert_eq!(kept.to_utc(local), fresh.clone().to_utc(local), "{name} {local}");
+                assert_eq!(kept.utc_of_local(local), fresh.clone().utc_of_local(local), "{name} {local}");
             }
         }
     }
@@ -195,11 +197,11 @@ mod tests {
         for name in ["UTC-05", "Asia/Shanghai", "America/New_York"] {
             let mut zone: Zone = name.parse().unwrap();
             assert_eq!(
-                zone.to_utc(zone.to_local(1_700_000_000 * SECOND_NANOS)),
+                zone.utc_of_local(zone.local_of_utc(1_700_000_000 * SECOND_NANOS)),
                 Some(1_700_000_000 * SECOND_NANOS)
             );
         }
-        assert_eq!(Zone::utc().to_utc(i128::from(i64::MAX) + 1), None);
-        assert_eq!("UTC-05".parse::<Zone>().unwrap().to_utc(i128::from(i64::MAX)), None);
+        assert_eq!(Zone::utc().utc_of_local(i128::from(i64::MAX) + 1), None);
+        assert_eq!("UTC-05".parse::<Zone>().unwrap().utc_of_local(i128::from(i64::MAX)), None);
     }
 }

@@ -172,3 +172,40 @@ fn what_is_not_read_here_is_named() {
     }
     assert!(import_text("trades", "symbol,ts\n", &options()).is_ok());
 }
+
+#[test]
+fn a_sink_can_number_its_batches() {
+    use tapebook_record::{Batch, Producer, Schemas};
+
+    struct Numbered(Vec<u64>);
+    impl tapebook_import::BatchSink for Numbered {
+        fn begin(&mut self) -> Batch {
+            Batch::from_producer(Producer { id: 1, epoch: 1, batch_number: self.0.len() as u64 + 1 })
+        }
+
+        fn take(&mut self, batch: Batch) -> Result<(), tapebook_import::SinkError> {
+            self.0.push(batch.encode().producer().batch_number);
+            Ok(())
+        }
+    }
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("f.csv");
+    std::fs::write(&path, format!("symbol,ts\n{}", "X,1609761600000\n".repeat(6))).unwrap();
+    let mut given = options();
+    given.batch_rows = 2;
+    let mut sink = Numbered(Vec::new());
+    let schemas = Schemas::standard();
+    tapebook_import::import_file(&path, schemas.by_name("trades").unwrap(), &given, &mut sink, &mut |_| ())
+        .unwrap();
+    assert_eq!(sink.0, [1, 2, 3]);
+}
+
+#[test]
+fn a_column_without_a_name_is_called_by_its_position() {
+    let (rows, report) = import_text("trades", "symbol,,ts\nX,5,1609761600000\n", &options()).unwrap();
+    assert_eq!(
+        (rows, report.unplaced_columns),
+        (vec!["X 1609761600000000000".to_owned()], vec!["column2".to_owned()])
+    );
+}

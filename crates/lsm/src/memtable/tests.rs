@@ -58,10 +58,13 @@ fn batch(rows: &[Row], first_seq: u64) -> (EncodedBatch, Box<[u32]>) {
     (batch.encode(), handles.into_boxed_slice())
 }
 
+/// The rows of a series, each with its id.
+type Rows = BTreeMap<(i64, u64), Option<String>>;
+
 /// What should be in the MemTable: `(ts, seq)` of each series' rows, and the ids of trades.
 #[derive(Default)]
 struct Model {
-    rows: BTreeMap<(u16, u32), BTreeMap<(i64, u64), Option<String>>>,
+    rows: BTreeMap<(u16, u32), Rows>,
     next_seq: u64,
 }
 

@@ -194,7 +194,9 @@ pub(crate) fn decode_frame_seeded<'a>(
         return Err(FrameError::TooShort { expected: total, found: bytes.len() });
     }
     let payload = &bytes[FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + payload_bytes];
-    let (found, expected) = (u32_at(bytes, 0), checksum(seed, bytes, payload));
+    let mut crc = seed.clone();
+    crc.update(&bytes[4..FRAME_HEADER_BYTES + payload_bytes]);
+    let (found, expected) = (u32_at(bytes, 0), crc.finish());
     if found != expected {
         return Err(FrameError::Checksum { expected, found });
     }

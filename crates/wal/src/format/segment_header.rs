@@ -231,7 +231,9 @@ pub fn decode_segment_header(bytes: &[u8]) -> Result<SegmentHeader, HeaderError>
         return Err(HeaderError::Newer { found: version, supported: FORMAT_VERSION });
     }
     let segment_bytes = u64_at(bytes, 48);
-    if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&segment_bytes) || !segment_bytes.is_multiple_of(4096) {
+    if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&segment_bytes)
+        || !segment_bytes.is_multiple_of(4096)
+    {
         return Err(HeaderError::Field { field: "segment_bytes", found: segment_bytes });
     }
     let base = u64_at(bytes, 56);

@@ -4,7 +4,8 @@ use super::*;
 use tapebook_record::AlignedBytes;
 
 const PAGE: &str = include_str!("../../../../docs/format/log.md");
-const IDENTITY: LogIdentity = LogIdentity { cluster_id: 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff, node_id: 7 };
+const IDENTITY: LogIdentity =
+    LogIdentity { cluster_id: 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff, node_id: 7 };
 const POSITION: LogPosition = LogPosition(69_632);
 
 /// The bytes of the page's example with this name; lines that are left out are zeros.
@@ -15,10 +16,9 @@ fn example(name: &str, len: usize) -> Vec<u8> {
     let mut bytes = vec![0; len];
     for line in block.lines() {
         let (offset, row) = line.split_once(' ').unwrap();
-        let mut at = usize::from_str_radix(offset, 16).unwrap();
-        for byte in row.split_whitespace() {
-            bytes[at] = u8::from_str_radix(byte, 16).unwrap();
-            at += 1;
+        let offset = usize::from_str_radix(offset, 16).unwrap();
+        for (at, byte) in row.split_whitespace().enumerate() {
+            bytes[offset + at] = u8::from_str_radix(byte, 16).unwrap();
         }
     }
     bytes

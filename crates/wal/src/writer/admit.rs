@@ -33,6 +33,9 @@ impl<S: DurableSink> Shared<S> {
             Ok((mut queue, index)) => {
                 queue.admit(proposal, index, self.vfs.clock().unix_nanos(), ticket);
                 self.queued_entries.store(queue.entries.len(), Ordering::Release);
+                if queue.free_spares() == 0 {
+                    self.prepare.notify_one();
+                }
                 Ok(queue)
             }
             Err(error) => Err(AppendError { error, ticket }),

@@ -120,7 +120,6 @@ impl<S: DurableSink> Shared<S> {
                 if next.placement.begins_segment {
                     spare = Some(queue.spares.remove(0));
                     queue.reserved -= 1;
-                    self.prepare.notify_one();
                 }
                 tail.group.extend(queue.entries.pop_front());
             }
@@ -222,6 +221,11 @@ impl<S: DurableSink> Drop for PoisonOnPanic<'_, S> {
             let source = io::Error::other("a panic while a group was written or completed");
             let error = WalError::poisoned("go on", &self.shared.dir, source);
             drop(self.shared.poison(error, self.holds_role));
+            // Their writers hear of it when the tickets are dropped: nobody would ever do so later.
+            if self.holds_role {
+                lock(&self.shared.tail).group.clear();
+            }
+            lock(&self.shared.completion).clear();
         }
     }
 }

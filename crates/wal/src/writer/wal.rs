@@ -249,6 +249,8 @@ impl<S: DurableSink> Wal<S> {
             queue = wait(&self.shared.room, queue);
         }
         drop(queue);
+        // The log's thread may have gone back to sleep when it found this one writing.
+        self.shared.work.notify_all();
         for thread in mem::take(&mut *lock(&self.threads)) {
             // A thread that has panicked has poisoned the log, which is what its owner hears.
             let _ = thread.join();

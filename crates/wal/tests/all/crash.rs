@@ -84,7 +84,7 @@ impl World {
             Err(error) => panic!("life {life}: {error}"),
         }
         let crash = self.random.next();
-        if crash % 4 == 0 {
+        if crash.is_multiple_of(4) {
             self.disk.crash_process();
         } else {
             self.disk.crash(crash);

@@ -1,12 +1,14 @@
 //! Many writers at once, on the machine's own disk: order, completions, and groups of more than one.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
+use std::time::Duration;
 
 use tapebook_vfs::{RealVfs, Vfs};
 use tapebook_wal::{DurableEntry, DurableSink, RecoveryOptions, Wal, WalError, WalOptions, recover};
 
-use crate::support::{IDENTITY, batch, payload};
+use crate::support::{IDENTITY, batch, disk, payload, recover_all, stepped};
 
 const WRITERS: u64 = 64;
 const EACH: u64 = 40;
@@ -118,4 +120,83 @@ fn callers_that_hand_over() {
 #[test]
 fn callers_that_run_ahead_up_to_the_bound() {
     many_writers(How::EnqueueAhead);
+}
+
+/// The closing thread takes the role and lingers for company; the log's thread comes back from the sink, finds entries
+/// queued and somebody writing, and goes to sleep. Once it was not woken again, and closing waited for it for ever.
+#[test]
+fn closing_wakes_a_thread_that_found_another_writing() {
+    const COMPANY: u64 = 200;
+
+    #[derive(Default)]
+    struct GatedSink {
+        calls: AtomicU64,
+        opened: AtomicU64,
+    }
+    impl DurableSink for GatedSink {
+        type Ticket = ();
+        fn durable(&self, entries: &mut Vec<DurableEntry<()>>) {
+            let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+            while self.opened.load(Ordering::SeqCst) < call {
+                thread::yield_now();
+            }
+            // Long enough for the closing thread to take the role, far shorter than it lingers.
+            (0..200).for_each(|_| thread::yield_now());
+            entries.clear();
+        }
+        fn failed(&self, _: Vec<()>, _: &WalError) {}
+    }
+    let until = |sink: &GatedSink, calls| {
+        while sink.calls.load(Ordering::SeqCst) < calls {
+            thread::yield_now();
+        }
+    };
+    for seed in 0..20 {
+        let (_, vfs) = disk(seed);
+        let (recovered, _) = recover_all(&vfs).unwrap();
+        let sink = Arc::new(GatedSink::default());
+        // The clock of this disk stands still while somebody lingers.
+        let options = WalOptions { background: true, linger_max: Duration::from_secs(1), ..stepped() };
+        let wal = Wal::start(vfs, options, recovered, sink.clone()).unwrap();
+        wal.enqueue(batch(payload(1, 30)), ()).unwrap();
+        until(&sink, 1);
+        (0..COMPANY).for_each(|n| wal.enqueue(batch(payload(n, 30)), ()).unwrap());
+        sink.opened.store(1, Ordering::SeqCst);
+        until(&sink, 2);
+        wal.enqueue(batch(payload(2, 30)), ()).unwrap();
+        sink.opened.store(u64::MAX, Ordering::SeqCst);
+        wal.close().unwrap();
+        assert_eq!(sink.calls.load(Ordering::SeqCst), 3);
+    }
+}
+
+/// Two threads, one after the other, complete their groups in the order in which they were written, also when the first
+/// is slow: the second holds its turn before it gives the role up.
+#[test]
+fn groups_complete_in_the_order_in_which_they_were_written() {
+    struct SlowSink {
+        seen: Mutex<Vec<u64>>,
+    }
+    impl DurableSink for SlowSink {
+        type Ticket = ();
+        fn durable(&self, entries: &mut Vec<DurableEntry<()>>) {
+            for entry in entries.drain(..) {
+                thread::yield_now();
+                self.seen.lock().unwrap().push(entry.meta.index);
+            }
+        }
+        fn failed(&self, _: Vec<()>, _: &WalError) {}
+    }
+    let (_, vfs) = disk(3);
+    let (recovered, _) = recover_all(&vfs).unwrap();
+    let sink = Arc::new(SlowSink { seen: Mutex::default() });
+    let options = WalOptions { background: true, ..stepped() };
+    let wal = Wal::start(vfs, options, recovered, sink.clone()).unwrap();
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..2000).for_each(|n| wal.append(batch(payload(n, 30)), ()).unwrap()));
+        }
+    });
+    wal.close().unwrap();
+    assert_eq!(*sink.seen.lock().unwrap(), (1..=16_000).collect::<Vec<_>>());
 }

@@ -1,6 +1,6 @@
 //! A sink that remembers, and the short forms that the scenarios are written in.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -125,10 +125,6 @@ pub fn disk(seed: u64) -> (MemoryVfs, Arc<dyn Vfs>) {
 
 pub fn segment(id: u64) -> PathBuf {
     tapebook_wal::segment_path(&dir(), id)
-}
-
-pub fn file_names(vfs: &Arc<dyn Vfs>, dir: &Path) -> Vec<String> {
-    vfs.read_dir(dir).unwrap().into_iter().map(|entry| entry.name).collect()
 }
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, seeded, good enough to choose with.

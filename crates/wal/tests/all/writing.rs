@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use tapebook_record::AlignedBytes;
-use tapebook_wal::{
-    EntryKind, LogId, Proposal, RecoveryError, RecoveryOptions, SegmentSummary, Vote, Wal, WalError,
-    inspect_segment,
-};
+use tapebook_wal::{EntryKind, LogId, Proposal, RecoveryOptions, Vote};
 
 use crate::support::*;
 

@@ -107,7 +107,11 @@ impl FromStr for Delimiter {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.as_bytes() {
             b"\\t" => Ok(Self(b'\t')),
-            [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !matches!(byte, b'"' | b'\n' | b'\r') => {
+            [byte]
+                if byte.is_ascii()
+                    && !byte.is_ascii_alphanumeric()
+                    && !matches!(byte, b'"' | b'\n' | b'\r') =>
+            {
                 Ok(Self(*byte))
             }
             _ => Err(format!("{text:?} is not one character such as `;`, or \\t")),

@@ -99,7 +99,7 @@ fn check(rows: &[Row], batch_rows: usize, cuts: &[prop::sample::Index], ranges: 
     let mut model = Model::new();
     for rows in rows.chunks(batch_rows) {
         model.insert(&table, rows);
-        if model.next_seq % 5 == 0 {
+        if model.next_seq.is_multiple_of(5) {
             compare_ids(&table, &model, model.next_seq / 2);
         }
     }

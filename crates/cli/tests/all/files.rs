@@ -1,0 +1,82 @@
+//! `verify`, `flush`, `inspect` and `completions`.
+
+use crate::support::{Place, the_file};
+
+#[test]
+fn a_sound_directory_verifies_before_and_after_a_flush() {
+    let place = Place::with_trades();
+    let before = place.ok(&["verify"]);
+    assert!(before.contains("0 SSTables") && before.ends_with(": 0 problems\n"), "{before}");
+    let ran = place.run(&["flush"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
+    assert!(ran.err.contains("1 SSTable"), "{ran:?}");
+    let after = place.ok(&["verify"]);
+    assert!(after.contains("1 SSTable, 3 rows"), "{after}");
+    assert_eq!(place.sql("SELECT count(*), max(seq) FROM trades"), "3,3");
+    assert_eq!(place.run(&["flush", "--quiet"]).err, "");
+    assert_eq!(place.sql("SELECT count(*) FROM sys.sstables"), "1");
+}
+
+#[test]
+fn files_are_described_in_words() {
+    let place = Place::with_trades();
+    let wal = place.ok(&["inspect", "wal", "db/wal"]);
+    assert!(wal.contains("batch") && wal.contains("membership") && wal.contains("cluster"), "{wal}");
+    let frame = wal.lines().find(|line| line.contains(" batch ")).unwrap();
+    let offset = frame.split_whitespace().next().unwrap();
+    let segment = the_file(&place.path("db/wal"), ".log");
+    let batch = place.ok(&["inspect", "batch", segment.to_str().unwrap(), "--offset", offset]);
+    assert!(batch.contains("3 rows") && batch.contains("B.BTC, ") | batch.contains(", B.BTC"), "{batch}");
+    assert!(
+        batch.contains("trades 2024-08-09T00:00:01.000000000Z B.BTC price=61800.2 size=0.006"),
+        "{batch}"
+    );
+    let line = place.fails(1, &["inspect", "batch", segment.to_str().unwrap(), "--offset", "5"]);
+    assert!(line.contains("at byte 5"), "{line}");
+
+    place.ok(&["flush"]);
+    let table = the_file(&place.path("db/tables"), ".sst");
+    let table = place.ok(&["inspect", "table", table.to_str().unwrap()]);
+    assert!(
+        table.contains("3 in 2 series")
+            && table.contains("trades: 3 rows")
+            && table.contains("trades.trade_id"),
+        "{table}"
+    );
+    let manifest = place.ok(&["inspect", "manifest", "db"]);
+    assert!(
+        manifest.contains("level 0") && manifest.contains("3 rows") && manifest.contains("seq 1..3"),
+        "{manifest}"
+    );
+    let named = the_file(&place.path("db"), "MANIFEST-000001");
+    assert!(place.ok(&["inspect", "manifest", named.to_str().unwrap()]).contains("manifest 1 of cluster"));
+    let state = the_file(&place.path("db/state"), ".state");
+    let state = place.ok(&["inspect", "state", state.to_str().unwrap()]);
+    assert!(state.contains("last seq: 3") && state.contains("Symbols"), "{state}");
+}
+
+#[test]
+fn files_of_another_kind_are_refused() {
+    let place = Place::with_trades();
+    for kind in ["wal", "table", "manifest", "batch", "state"] {
+        let line = place.fails_after_output(&["inspect", kind, "trades.csv"]);
+        assert!(line.contains("trades.csv") || line.contains("IDENTITY"), "{kind}: {line}");
+    }
+}
+
+#[test]
+fn shells_get_their_completions() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        assert!(place.ok(&["completions", shell]).contains("import"), "{shell}");
+    }
+}
+
+impl Place {
+    /// The one line of an error that may follow some output.
+    fn fails_after_output(&self, args: &[&str]) -> String {
+        let ran = self.run(args);
+        assert_eq!((ran.code, ran.err.trim_end().lines().count()), (1, 1), "{args:?}: {ran:?}");
+        ran.err
+    }
+}

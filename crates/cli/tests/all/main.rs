@@ -1,0 +1,13 @@
+//! Runs the real binary, as users do.
+
+#![allow(clippy::disallowed_methods, reason = "makes files for the binary and looks at those that it leaves")]
+
+mod crash;
+mod demo;
+mod errors;
+mod files;
+mod formats;
+mod golden;
+mod import;
+mod shell;
+mod support;

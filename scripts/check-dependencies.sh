@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Proves the direction of dependencies that ARCHITECTURE.md draws: each crate names only those it may know.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+failed=0
+
+# may CRATE DEPENDENCY...: CRATE uses at most these crates of the project.
+may() {
+    local crate=$1 found
+    shift
+    while read -r found; do
+        if [[ " $* " != *" $found "* ]]; then
+            echo "$crate must not depend on $found" >&2
+            failed=1
+        fi
+    done < <(project_dependencies "$crate")
+}
+
+project_dependencies() {
+    cargo tree --package "$1" --edges normal --depth 1 --prefix none --format '{p}' --offline 2>/dev/null \
+        | tail -n +2 | awk '$1 ~ /^tapebook/ { print $1 }' | sort -u
+}
+
+# only LIBRARY CRATE...: LIBRARY is named by these crates of the project alone.
+only() {
+    local library=$1 crate
+    shift
+    for crate in $all; do
+        if [[ " $* " != *" $crate "* ]] && cargo tree --package "$crate" --edges normal --depth 1 --prefix none \
+            --format '{p}' --offline | tail -n +2 | awk '{ print $1 }' | grep -qx "$library"; then
+            echo "$crate must not name $library" >&2
+            failed=1
+        fi
+    done
+}
+
+cargo fetch --quiet
+all=$(cargo metadata --no-deps --format-version 1 --offline | grep -o '"name":"tapebook[a-z-]*","version"' \
+    | cut -d'"' -f4 | sort -u)
+
+may tapebook-record
+may tapebook-vfs
+may tapebook-wal tapebook-record tapebook-vfs
+may tapebook-lsm tapebook-record tapebook-vfs
+may tapebook tapebook-lsm tapebook-record tapebook-vfs tapebook-wal
+may tapebook-query tapebook tapebook-record
+may tapebook-market tapebook-record
+may tapebook-import tapebook-record
+only datafusion tapebook-query
+only memmap2 tapebook-vfs
+only rustix tapebook-vfs
+
+if [[ $failed -ne 0 ]]; then
+    exit 1
+fi
+echo "dependencies point one way"
