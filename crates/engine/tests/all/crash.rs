@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tapebook::{Db, Durability, Options, WalOptions};
 use tapebook_vfs::{Fault, FaultPlan, FaultRule, FaultVfs, MemoryVfs, Vfs};
 
-use crate::clients::{Clients, append, check_survivors, send};
+use crate::clients::{Clients, Sent, append, check_survivors, send};
 use crate::random::Random;
 use crate::rows::{batch_of, everything};
 

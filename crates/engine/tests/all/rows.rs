@@ -23,10 +23,6 @@ pub struct StoredRow {
 }
 
 impl Row {
-    pub fn table(&self) -> TableId {
-        if self.quote { Quote::ID } else { Trade::ID }
-    }
-
     pub fn push(&self, batch: &mut Batch) -> Result<(), PushError> {
         let (symbol, ts, number) = (&*self.symbol, self.ts, self.number);
         if self.quote {

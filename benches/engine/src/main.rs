@@ -1,0 +1,86 @@
+//! Measures what the design promises as ratios: the variants of a measurement take turns in short slices of one run,
+//! and each value stands beside the baseline of the same run.
+//!
+//! `cargo run --release -p tapebook-benches -- all` prints a Markdown table; `docs/benchmarks.md` explains it. What needs
+//! no disk and no turns is measured by `cargo bench -p tapebook-benches`.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::disallowed_methods, reason = "a measurement looks at the clock and the disk beside the database")]
+
+mod amplification;
+mod appends;
+mod bare;
+mod bulk;
+mod input;
+mod insert;
+mod log;
+mod measure;
+mod points;
+mod recovery;
+mod report;
+mod scan;
+mod setting;
+mod swallow;
+mod writers;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use setting::Setting;
+
+type AnyError = Box<dyn std::error::Error + Send + Sync>;
+type Measurement = fn(&Setting) -> Result<(), AnyError>;
+
+const MEASUREMENTS: [(&str, Measurement); 9] = [
+    ("append", appends::one_writer),
+    ("writers", writers::many),
+    ("log", bulk::log_only),
+    ("sustained", bulk::sustained),
+    ("insert", insert::through_apply),
+    ("points", points::reads),
+    ("scan", scan::one_table),
+    ("recovery", recovery::open),
+    ("amplification", amplification::in_order_ticks),
+];
+
+fn main() -> ExitCode {
+    match run(std::env::args().skip(1).collect()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Vec<String>) -> Result<(), AnyError> {
+    let names: Vec<&str> = MEASUREMENTS.iter().map(|(name, _)| *name).collect();
+    let usage = format!("usage: tapebook-benches <{}|all> [--quick] [--runs N] [--dir DIR]", names.join("|"));
+    let mut setting = Setting { dir: PathBuf::from("target/bench-data"), runs: 7, quick: false };
+    let (mut chosen, mut words) = (None, arguments.iter());
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--quick" => (setting.quick, setting.runs) = (true, 2),
+            "--runs" => setting.runs = words.next().ok_or(&*usage)?.parse()?,
+            "--dir" => setting.dir = words.next().ok_or(&*usage)?.into(),
+            name => chosen = Some(name),
+        }
+    }
+    std::fs::create_dir_all(&setting.dir)?;
+    let chosen = chosen.ok_or(&*usage)?;
+    if chosen == "all" {
+        report::head();
+        return names.iter().try_for_each(|name| in_own_process(name, &arguments));
+    }
+    let (name, measure) = MEASUREMENTS.iter().find(|(name, _)| *name == chosen).ok_or(&*usage)?;
+    measure(&setting)?;
+    report::print_peak(name);
+    Ok(())
+}
+
+/// A process of its own for each measurement: none inherits another one's memory, and its peak is its own.
+fn in_own_process(name: &str, arguments: &[String]) -> Result<(), AnyError> {
+    let arguments = arguments.iter().map(|word| if word == "all" { name } else { word });
+    let status = Command::new(std::env::current_exe()?).args(arguments).status()?;
+    if status.success() { Ok(()) } else { Err(format!("{name} failed").into()) }
+}

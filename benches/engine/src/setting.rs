@@ -1,0 +1,39 @@
+//! What all measurements of one call share: where they write, how often they run, how large they are.
+
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use crate::AnyError;
+
+/// Where and how much is measured.
+pub struct Setting {
+    /// The directory on the disk that is measured.
+    pub dir: PathBuf,
+    /// Runs of each measurement; the median of them counts.
+    pub runs: usize,
+    /// Small inputs and two runs, only to see that it works.
+    pub quick: bool,
+}
+
+impl Setting {
+    /// An empty directory that is removed when it is dropped.
+    pub fn scratch(&self) -> Result<TempDir, AnyError> {
+        Ok(tempfile::tempdir_in(&self.dir)?)
+    }
+
+    /// `full`, or an eighth of it.
+    pub fn size(&self, full: u64) -> u64 {
+        if self.quick { full / 8 } else { full }
+    }
+}
+
+/// The bytes of the files directly in a directory.
+pub fn files_in(dir: &Path) -> Result<Vec<PathBuf>, AnyError> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir)? {
+        files.push(entry?.path());
+    }
+    files.sort();
+    Ok(files)
+}
