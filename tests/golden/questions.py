@@ -98,7 +98,7 @@ def general(s: Subject, bounds: tuple[int, int], middle: int) -> list[Question]:
         inner = f"SELECT symbol, {s.price} AS x, lag({s.price}) OVER (PARTITION BY symbol ORDER BY ts, seq) AS y FROM {t}"
         return (
             "SELECT symbol, count(CASE WHEN x > y THEN 1 END) AS up, count(CASE WHEN x < y THEN 1 END) AS down, "
-            f"count(CASE WHEN x = y THEN 1 END) AS same, {d.sum('abs(x - y)')} AS sum_steps "
+            f"count(CASE WHEN x = y THEN 1 END) AS same, {d.integer_sum(whole('abs(x - y)'))} AS steps "
             f"FROM ({inner}) AS steps {per_symbol}"
         )
 
@@ -188,8 +188,9 @@ def of_ids(group: str, table: str, column: str) -> list[Question]:
     number = f"CAST({column} AS BIGINT)"
     questions = {
         "ids": lambda d: f"SELECT symbol, count(DISTINCT {column}) AS n, {d.first(column)} AS first, {d.last(column)} AS last, "
-        f"min({column}) AS least_text, max({column}) AS greatest_text, min({number}) AS least, "
-        f"max({number}) AS greatest FROM {table} GROUP BY symbol ORDER BY symbol",
+        f"min({column}) AS least, max({column}) AS greatest FROM {table} GROUP BY symbol ORDER BY symbol",
+        "ids_as_numbers": lambda d: f"SELECT symbol, min({number}) AS least, max({number}) AS greatest "
+        f"FROM {table} GROUP BY symbol ORDER BY symbol",
         "id_checksum": lambda d: "SELECT symbol, "
         + d.integer_sum(f"(CAST(seq AS BIGINT) % 9973 + 1) * ({number} % 99991)")
         + f" AS ids FROM {table} GROUP BY symbol ORDER BY symbol",
@@ -204,10 +205,12 @@ def of_ids(group: str, table: str, column: str) -> list[Question]:
 
 def of_quotes(group: str) -> list[Question]:
     """Best bids and offers."""
+    # Small differences are added as whole numbers: a plain sum of them is off by more than 10^-12 on either side.
+    ticks = "CAST(round((ask_price - bid_price) * 100000) AS BIGINT)"
     questions = {
         "crossed": lambda d: "SELECT symbol, count(CASE WHEN bid_price > ask_price THEN 1 END) AS crossed, "
         "count(CASE WHEN bid_price = ask_price THEN 1 END) AS locked FROM quotes GROUP BY symbol ORDER BY symbol",
-        "spreads": lambda d: f"SELECT symbol, {d.avg('ask_price - bid_price')} AS avg_spread, "
+        "spreads": lambda d: f"SELECT symbol, {d.integer_sum(ticks)} AS ticks, "
         f"{d.avg('(bid_price + ask_price) / 2')} AS avg_middle FROM quotes GROUP BY symbol ORDER BY symbol",
     }
     return [Question(group, name, sql) for name, sql in questions.items()]

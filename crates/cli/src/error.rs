@@ -67,9 +67,10 @@ pub(crate) fn advice(error: &(dyn std::error::Error + 'static)) -> Option<&'stat
                     return Some("check its owner and permissions, or choose another directory with --data");
                 }
                 io::ErrorKind::StorageFull => return Some("make room on the disk and try again"),
-                io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory => {
-                    return Some("choose another directory with --data");
-                }
+                // The kind of a path that goes through a plain file.
+                io::ErrorKind::AlreadyExists
+                | io::ErrorKind::NotADirectory
+                | io::ErrorKind::ReadOnlyFilesystem => return Some("choose another directory with --data"),
                 _ => {}
             }
         }

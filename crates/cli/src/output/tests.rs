@@ -89,10 +89,10 @@ fn a_table_is_whole_in_a_pipe() {
         Box::new(table::TableWriter::with_width(out, &batch.schema(), None))
     };
     let expected = concat!(
-        " text       |   price |                  seq\n",
-        "------------+---------+----------------------\n",
-        " a,\"b\"\\né   | 61800.2 | 18446744073709551615\n",
-        "            |         |                    0\n",
+        " text     |   price |                  seq\n",
+        "----------+---------+----------------------\n",
+        " a,\"b\"\\né | 61800.2 | 18446744073709551615\n",
+        "          |         |                    0\n",
     );
     assert_eq!(text(begin, &[batch.clone()]), expected);
 }

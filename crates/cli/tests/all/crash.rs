@@ -11,8 +11,8 @@ use tapebook_market::random::Random;
 use crate::support::Place;
 
 /// Directories, and how often the process in each one is killed.
-const DIRECTORIES: u64 = 10;
-const KILLS: u64 = 10;
+const DIRECTORIES: u64 = 4;
+const KILLS: u64 = 25;
 /// Rows of the file; far more than are imported before a kill.
 const ROWS: u64 = 40_000;
 

@@ -78,7 +78,7 @@ fn bad_sql_is_told_in_one_line() {
         ("SELEC 1", "SELEC"),
         ("SELECT nothing FROM trades", "nothing"),
         ("SELECT * FROM nowhere", "nowhere"),
-        ("DROP TABLE trades", "DROP"),
+        ("DROP TABLE trades", "SQL reads"),
         ("INSERT INTO trades SELECT * FROM trades", ""),
         ("SELECT 'open", ""),
     ] {
