@@ -69,13 +69,13 @@ fn sstables(snapshot: &Snapshot) -> Result<RecordBatch> {
         Arc::new(times.with_timezone("UTC"))
     };
     batch(vec![
-        ("file_id", number(|file| file.file_id())),
+        ("file_id", number(|file| file.identity().file_id)),
         ("rows", number(|file| file.rows())),
-        ("bytes", number(|file| file.bytes())),
+        ("bytes", number(|file| file.file_bytes())),
         ("first_ts", time(|file| file.time_range().first)),
         ("last_ts", time(|file| file.time_range().last)),
-        ("first_seq", number(|file| *file.seq_range().start())),
-        ("last_seq", number(|file| *file.seq_range().end())),
+        ("first_seq", number(|file| file.seq_range().map_or(0, |seqs| seqs.0))),
+        ("last_seq", number(|file| file.seq_range().map_or(0, |seqs| seqs.1))),
     ])
 }
 
