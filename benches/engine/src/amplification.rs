@@ -5,11 +5,11 @@ use std::collections::VecDeque;
 use tapebook::{Batch, Db, Options};
 use tapebook_market::generator;
 
+use crate::AnyError;
 use crate::input::SYMBOLS;
-use crate::measure::{Runs, io_counter};
+use crate::measure::{Runs, device_bytes, io_counter};
 use crate::report::Line;
 use crate::setting::Setting;
-use crate::AnyError;
 
 const MEMTABLES: u64 = 10;
 const BATCH_ROWS: usize = 1_000;
@@ -22,7 +22,7 @@ pub fn in_order_ticks(setting: &Setting) -> Result<(), AnyError> {
     let mut ticks = generator::ticks(1, SYMBOLS, 1.0)?;
     let memtable_bytes = Options::default().memtable_bytes;
     for part in ["first ten MemTables of a new database", "ten MemTables after those"] {
-        let (dirtied, passed) = (io_counter("write_bytes"), io_counter("wchar"));
+        let (device, passed) = (device_bytes(dir.path()), io_counter("wchar"));
         let log_before = db.stats().wal;
         let mut waiting = VecDeque::new();
         let mut bytes = 0;
@@ -43,19 +43,22 @@ pub fn in_order_ticks(setting: &Setting) -> Result<(), AnyError> {
         }
         db.flush()?;
         let log = db.stats().wal;
+        let device =
+            device.zip(device_bytes(dir.path())).map_or("an unknown part".to_owned(), |(before, after)| {
+                format!("{:.2} ×", (after - before) as f64 / bytes as f64)
+            });
         let over = |counter: u64| Runs::from_iter([counter as f64 / bytes as f64]);
         Line {
             what: &format!("write amplification of in-order ticks, {part} ({} MiB of batches)", bytes >> 20),
             unit: "×",
-            measured: &over(io_counter("write_bytes") - dirtied),
+            measured: &over(io_counter("wchar") - passed),
             baseline: None,
             note: format!(
-                "of it the log {:.2}; {} segments zeroed, {} recycled; {:.2} × by the lengths of the writes; \
-                 batches of 1,000; one run; neither history nor archive is part of it",
+                "by the lengths of all writes, of it the log {:.2}; the whole device was given {device}; {} segments \
+                 zeroed, {} recycled; batches of 1,000; one run; neither history nor archive is part of it",
                 (log.bytes - log_before.bytes) as f64 / bytes as f64,
                 log.segments_zeroed - log_before.segments_zeroed,
                 log.segments_recycled - log_before.segments_recycled,
-                (io_counter("wchar") - passed) as f64 / bytes as f64,
             ),
         }
         .print();

@@ -9,7 +9,7 @@ use tapebook_wal::{Proposal, WalOptions};
 
 use crate::bare::BareFile;
 use crate::log::{self, frame_bytes};
-use crate::measure::{Runs, cost, median};
+use crate::measure::{Runs, cost, mean, median};
 use crate::report::Line;
 use crate::setting::Setting;
 use crate::{AnyError, input};
@@ -39,7 +39,7 @@ pub fn one_writer(setting: &Setting) -> Result<(), AnyError> {
             // Another one begins each time, so that none always follows the same one.
             for variant in (0..4).map(|at| (at + slice as usize) % 4) {
                 let (took, done) = cost(|| -> Result<(), AnyError> {
-                    for append in 0..APPENDS_OF_SLICE {
+                    for _ in 0..APPENDS_OF_SLICE {
                         match variant {
                             0 => bare.write(&frame)?,
                             1 => wal
@@ -47,8 +47,7 @@ pub fn one_writer(setting: &Setting) -> Result<(), AnyError> {
                                 .map_err(log::refused)?,
                             2 => bare.write(&trade_frame)?,
                             _ => {
-                                let batch = input::one_trade(slice * APPENDS_OF_SLICE + append)?;
-                                db.append(batch, Durability::Synced)?.wait()?;
+                                db.append(input::next_trade()?, Durability::Synced)?.wait()?;
                             }
                         }
                     }
@@ -65,7 +64,12 @@ pub fn one_writer(setting: &Setting) -> Result<(), AnyError> {
     }
     let lines = [
         (format!("append to the log, {PAYLOAD_BYTES} B payload, synced, one writer"), 1, 0, frame.len()),
-        (format!("`Db::append` of one trade ({batch_bytes} B batch), synced, one writer"), 3, 2, trade_frame.len()),
+        (
+            format!("`Db::append` of one trade ({batch_bytes} B batch), synced, one writer"),
+            3,
+            2,
+            trade_frame.len(),
+        ),
     ];
     for (what, at, beside, bytes) in lines {
         Line {
@@ -75,8 +79,8 @@ pub fn one_writer(setting: &Setting) -> Result<(), AnyError> {
             baseline: Some(("`pwrite` + `fdatasync`", &runs[beside])),
             note: format!(
                 "{bytes} B written; CPU {:.1} µs against {:.1} µs; 1 in flight; both files prepared",
-                median(&cpu[at]),
-                median(&cpu[beside]),
+                mean(&cpu[at]),
+                mean(&cpu[beside]),
             ),
         }
         .print();

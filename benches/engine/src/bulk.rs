@@ -8,13 +8,13 @@ use tapebook::{Db, Durability, EncodedBatch, Options, PendingAppend};
 use tapebook_vfs::{RealVfs, Vfs};
 use tapebook_wal::{Wal, WalOptions};
 
+use crate::AnyError;
 use crate::bare::BareFile;
 use crate::input::{SYMBOLS, Trades};
 use crate::log::{self, Told};
-use crate::measure::{Runs, cost, io_counter, median};
+use crate::measure::{Runs, cost, io_counter, mean, median};
 use crate::report::Line;
 use crate::setting::Setting;
-use crate::AnyError;
 
 const BATCH_ROWS: usize = 1_000;
 const BARE_BYTES: usize = 128 << 10;
@@ -67,14 +67,17 @@ pub fn log_only(setting: &Setting) -> Result<(), AnyError> {
     let shapes = [(1, "one batch at a time".to_owned()), (2, format!("{} batches in flight", batches.len()))];
     for (at, shape) in shapes {
         Line {
-            what: &format!("log only, batches of 1,000 trades ({} KiB), {shape}", batches[0].bytes().len() >> 10),
+            what: &format!(
+                "log only, batches of 1,000 trades ({} KiB), {shape}",
+                batches[0].bytes().len() >> 10
+            ),
             unit: "MiB/s",
             measured: &rates[at],
             baseline: Some(("128 KiB writes, each synced, prepared file", &rates[0])),
             note: format!(
                 "CPU {:.0} % of a core, bare {:.0} %; recycled segments, {zeroed} zeroed meanwhile",
-                median(&cpu[at]),
-                median(&cpu[0]),
+                mean(&cpu[at]),
+                mean(&cpu[0]),
             ),
         }
         .print();
@@ -108,7 +111,7 @@ pub fn sustained(setting: &Setting) -> Result<(), AnyError> {
         bare_slice()?;
         for (variant, in_flight) in [1, IN_FLIGHT].into_iter().enumerate() {
             let db = Db::open(dir.path().join(format!("db-{in_flight}")))?;
-            let written_before = io_counter("write_bytes");
+            let written_before = io_counter("wchar");
             let mut last_receipt = 0.0;
             let (took, done) = cost(|| -> Result<(), AnyError> {
                 let (until_receipt, done) = cost(|| append_all(&db, &batches, in_flight));
@@ -121,7 +124,7 @@ pub fn sustained(setting: &Setting) -> Result<(), AnyError> {
             acknowledged[variant].push(bytes as f64 / MIB / last_receipt);
             cpu[variant].push(took.cpu_seconds / took.wall_seconds * 100.0);
             stalled[variant].push(db.stats().stall_time.as_secs_f64() / took.wall_seconds * 100.0);
-            written[variant].push((io_counter("write_bytes") - written_before) as f64 / bytes as f64);
+            written[variant].push((io_counter("wchar") - written_before) as f64 / bytes as f64);
             db.close()?;
             bare_slice()?;
         }
@@ -140,7 +143,7 @@ pub fn sustained(setting: &Setting) -> Result<(), AnyError> {
                 "up to the last receipt {} MiB/s; CPU {:.0} % of a core; {:.0} % of the time waiting for a flush; \
                  {:.2} bytes written for each byte of batches, first zeroing of the log included",
                 acknowledged[at],
-                median(&cpu[at]),
+                mean(&cpu[at]),
                 median(&stalled[at]),
                 median(&written[at]),
             ),

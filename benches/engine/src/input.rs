@@ -1,5 +1,7 @@
 //! Batches that are written, made before the clock starts.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tapebook::{Batch, EncodedBatch, Id, Producer};
 use tapebook_market::Row;
 use tapebook_market::generator::{self, Ticks};
@@ -21,6 +23,12 @@ pub fn one_trade(number: u64) -> Result<Batch, AnyError> {
         ..tapebook::Trade::default()
     })?;
     Ok(batch)
+}
+
+/// [`one_trade`], a nanosecond after the one before it, whoever asks.
+pub fn next_trade() -> Result<Batch, AnyError> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    one_trade(NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Quotes and trades, four to one, by one producer; `late` is the share that comes up to 20 ms late.

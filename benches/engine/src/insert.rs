@@ -65,7 +65,10 @@ pub fn through_apply(setting: &Setting) -> Result<(), AnyError> {
 fn memtable_seconds(batches: &[EncodedBatch]) -> f64 {
     let mut symbols = Symbols::new();
     let mut handles = |batch: &EncodedBatch| -> Box<[u32]> {
-        batch.symbols().map(|name| symbols.handle(name).unwrap_or_else(|| symbols.push(name.into()))).collect()
+        batch
+            .symbols()
+            .map(|name| symbols.handle(name).unwrap_or_else(|| symbols.push(name.into())))
+            .collect()
     };
     let handles: Vec<Box<[u32]>> = batches.iter().map(&mut handles).collect();
     let table = MemTable::new(1);

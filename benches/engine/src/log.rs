@@ -7,7 +7,8 @@ use std::sync::mpsc::Sender;
 use tapebook_record::EncodedBatch;
 use tapebook_vfs::Vfs;
 use tapebook_wal::{
-    AppendError, DurableEntry, DurableSink, LogIdentity, Proposal, RecoveryOptions, Wal, WalError, WalOptions, recover,
+    AppendError, DurableEntry, DurableSink, LogIdentity, Proposal, RecoveryOptions, Wal, WalError,
+    WalOptions, recover,
 };
 
 use crate::AnyError;

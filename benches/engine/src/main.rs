@@ -5,7 +5,10 @@
 //! no disk and no turns is measured by `cargo bench -p tapebook-benches`.
 
 #![forbid(unsafe_code)]
-#![allow(clippy::disallowed_methods, reason = "a measurement looks at the clock and the disk beside the database")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a measurement looks at the clock and the disk beside the database"
+)]
 
 mod amplification;
 mod appends;

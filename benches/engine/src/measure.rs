@@ -1,9 +1,12 @@
 //! Time, processor time, counters of the operating system, and medians of them.
 
 use std::fmt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Instant;
 
-use rustix::time::{ClockId, clock_gettime};
+/// `USER_HZ`, which every Linux has at 100.
+const TICKS_OF_SECOND: f64 = 100.0;
 
 /// One value for each run.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +54,11 @@ fn short(value: f64) -> String {
     }
 }
 
+/// The mean.
+pub fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
 /// The median; the upper one of an even number of values.
 pub fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
@@ -77,25 +85,51 @@ pub struct Cost {
 
 /// Runs something and says what it took.
 pub fn cost<T>(run: impl FnOnce() -> T) -> (Cost, T) {
-    let (cpu, thread) = (seconds(ClockId::ProcessCPUTime), seconds(ClockId::ThreadCPUTime));
+    let (cpu, thread) = (process_seconds(), thread_seconds());
     let begun = Instant::now();
     let result = run();
-    let cost = Cost {
-        wall_seconds: begun.elapsed().as_secs_f64(),
-        cpu_seconds: seconds(ClockId::ProcessCPUTime) - cpu,
-        thread_seconds: seconds(ClockId::ThreadCPUTime) - thread,
-    };
-    (cost, result)
+    let wall_seconds = begun.elapsed().as_secs_f64();
+    let (thread, cpu) = (thread_seconds() - thread, process_seconds() - cpu);
+    (Cost { wall_seconds, cpu_seconds: cpu, thread_seconds: thread }, result)
 }
 
-fn seconds(clock: ClockId) -> f64 {
-    let time = clock_gettime(clock);
-    time.tv_sec as f64 + time.tv_nsec as f64 / 1e9
+/// In steps of 10 ms: only sums over many slices say something.
+fn process_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name of the process, in parentheses, may hold blanks.
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks: u64 =
+        after_name.split_whitespace().skip(11).take(2).filter_map(|word| word.parse::<u64>().ok()).sum();
+    ticks as f64 / TICKS_OF_SECOND
+}
+
+fn thread_seconds() -> f64 {
+    // The kernel counts up to the last time that the thread was put aside.
+    std::thread::yield_now();
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos: u64 = stat.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0);
+    nanos as f64 / 1e9
 }
 
 /// A counter of `/proc/self/io`, in bytes.
 pub fn io_counter(name: &str) -> u64 {
     field("/proc/self/io", name)
+}
+
+/// Bytes that the device under a directory was given so far, by anybody; `None` where the system does not say.
+///
+/// The kernel's counter of the process, `write_bytes`, is of no use here: it counts every page of a large folio of
+/// which one byte is written anew.
+pub fn device_bytes(dir: &Path) -> Option<u64> {
+    let device = std::fs::metadata(dir).ok()?.dev();
+    let (major, minor) = (device >> 8 & 0xfff, device & 0xff | device >> 12 & 0xfff00);
+    let stats = std::fs::read_to_string("/proc/diskstats").ok()?;
+    let of_device = |line: &&str| {
+        let mut words = line.split_whitespace().map_while(|word| word.parse::<u64>().ok());
+        words.next() == Some(major) && words.next() == Some(minor)
+    };
+    let sectors: u64 = stats.lines().find(of_device)?.split_whitespace().nth(9)?.parse().ok()?;
+    Some(sectors * 512)
 }
 
 /// The most memory that this process ever had resident, mapped files included, in MiB.

@@ -8,11 +8,11 @@ use std::path::Path;
 
 use tapebook::{Db, Options, crc32c};
 
+use crate::AnyError;
 use crate::input::{SYMBOLS, Trades, one_trade};
 use crate::measure::{Runs, anonymous_mib, cost};
 use crate::report::Line;
 use crate::setting::{Setting, files_in};
-use crate::AnyError;
 
 const GIB: f64 = (1_u64 << 30) as f64;
 
@@ -32,11 +32,10 @@ fn one_log(
     let db = Db::open_with(dir.path(), one_piece())?;
     let mut trades = Trades::new(SYMBOLS)?;
     let mut waiting = VecDeque::new();
-    let (mut written, mut batches) = (0, 0);
+    let mut batches = 0;
     while db.stats().wal.bytes < setting.size(bytes) {
         for _ in 0..64 {
             let batch = batch(&mut trades, batches)?;
-            written += batch.bytes().len() as u64;
             batches += 1;
             waiting.push_back(db.submit(batch)?);
         }
@@ -45,8 +44,9 @@ fn one_log(
         }
     }
     let log_bytes = db.stats().wal.bytes;
-    let files = files_in(&db.layout().wal())?;
+    let log = db.layout().wal();
     db.close()?;
+    let files = files_in(&log)?;
 
     let (mut seconds, mut read, mut cpu) = (Runs::default(), Runs::default(), Runs::default());
     for run in 0..=setting.runs {
@@ -55,8 +55,11 @@ fn one_log(
         let (open_cost, db) = cost(|| Db::open_with(dir.path(), one_piece()));
         let db = db?;
         let report = db.open_report();
-        if report.replayed_bytes != written {
-            return Err(format!("{} bytes were replayed, expected {written}", report.replayed_bytes).into());
+        // The first entry of a new database says who its members are.
+        if report.replayed_entries != batches + 1 {
+            return Err(
+                format!("{} entries were replayed, expected {batches}", report.replayed_entries).into()
+            );
         }
         if run > 0 {
             seconds.push(open_cost.wall_seconds / (log_bytes as f64 / GIB));

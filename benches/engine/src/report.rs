@@ -27,7 +27,9 @@ impl Line<'_> {
     pub fn print(&self) {
         let Self { what, unit, measured, baseline, note } = self;
         let (beside, ratio) = match baseline {
-            Some((name, baseline)) => (format!("{name}: {baseline} {unit}"), measured.over(baseline).to_string()),
+            Some((name, baseline)) => {
+                (format!("{name}: {baseline} {unit}"), measured.over(baseline).to_string())
+            }
             None => (String::new(), String::new()),
         };
         println!("| {what} | {measured} {unit} | {beside} | {ratio} | {note} |");

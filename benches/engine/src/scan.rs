@@ -1,20 +1,20 @@
 //! One series of one SSTable through the public iterator: warm, at first touch, and from the disk.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::hint::black_box;
-use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::process::Command;
 
-use rustix::fs::{Advice, fadvise};
 use tapebook::{Db, Options, Snapshot, Trade};
 use tapebook_vfs::{OpenMode, RealVfs, Vfs};
 
+use crate::AnyError;
 use crate::input::Trades;
 use crate::measure::{Runs, cost, io_counter};
 use crate::report::Line;
 use crate::setting::{Setting, files_in};
-use crate::AnyError;
 
 const ROWS: u64 = 8_000_000;
 const READ_BYTES: usize = 1 << 20;
@@ -64,14 +64,18 @@ pub fn one_table(setting: &Setting) -> Result<(), AnyError> {
         }
     }
     let sum = rates[3].times(rows as f64 / bytes as f64 * GIB / 1e6);
-    let lines = [("warm", 0), ("at first touch: opened anew, file in the page cache", 1), ("warm, backward", 2)];
+    let lines =
+        [("warm", 0), ("at first touch: opened anew, file in the page cache", 1), ("warm, backward", 2)];
     for (what, at) in lines {
         Line {
             what: &format!("scan of one series, {rows} trades in one SSTable, {what}"),
             unit: "M records/s",
             measured: &records[at],
             baseline: Some(("sum of the same mapped bytes as words", &sum)),
-            note: format!("`ts` and `price` of each record; {:.0} bytes a record; one thread", bytes as f64 / rows as f64),
+            note: format!(
+                "`ts` and `price` of each record; {:.0} bytes a record; one thread",
+                bytes as f64 / rows as f64
+            ),
         }
         .print();
     }
@@ -97,10 +101,13 @@ fn one_piece() -> Options {
 fn write(dir: &Path, rows: u64) -> Result<String, AnyError> {
     let db = Db::open_with(dir, one_piece())?;
     let mut trades = Trades::new(1)?;
+    let mut newest = None;
     for _ in 0..rows / 1_000 {
-        let _receipt_comes_with_the_flush = db.submit(trades.batch(1_000, |_| {})?)?;
+        newest = Some(db.submit(trades.batch(1_000, |_| {})?)?);
     }
-    db.drive()?;
+    if let Some(pending) = newest {
+        pending.wait()?;
+    }
     db.flush()?;
     let symbol = trades.symbols().first().cloned().ok_or("there is no symbol")?;
     let shown = db.snapshot().visible_seq();
@@ -121,7 +128,11 @@ fn scan_seconds(snapshot: &Snapshot, symbol: &str, rows: u64) -> Result<f64, Any
         Ok(count)
     });
     let counted = counted?;
-    if counted == rows { Ok(took.wall_seconds) } else { Err(format!("{counted} rows, expected {rows}").into()) }
+    if counted == rows {
+        Ok(took.wall_seconds)
+    } else {
+        Err(format!("{counted} rows, expected {rows}").into())
+    }
 }
 
 fn scan_back(snapshot: &Snapshot, symbol: &str) -> Result<(), AnyError> {
@@ -140,17 +151,17 @@ fn walk(bytes: &[u8]) -> u64 {
     words.iter().fold(0, |sum, word| sum.wrapping_add(u64::from_le_bytes(*word)))
 }
 
-/// Drops the file from the page cache; nobody may have it mapped.
+/// Drops the file from the page cache; nobody may have it mapped. `dd` is told to read nothing and to keep nothing.
 fn forget(path: &Path) -> Result<(), AnyError> {
-    let file = File::open(path)?;
-    file.sync_all()?;
-    fadvise(&file, 0, None::<NonZeroU64>, Advice::DontNeed)?;
-    Ok(())
+    File::open(path)?.sync_all()?;
+    let mut input = OsString::from("if=");
+    input.push(path);
+    let said = Command::new("dd").arg(input).args(["iflag=nocache", "count=0", "status=none"]).status()?;
+    if said.success() { Ok(()) } else { Err("dd could not drop a file from the page cache".into()) }
 }
 
 fn read_seconds(path: &Path) -> Result<f64, AnyError> {
     let file = File::open(path)?;
-    fadvise(&file, 0, None::<NonZeroU64>, Advice::Sequential)?;
     let mut buffer = vec![0; READ_BYTES];
     let (took, done) = cost(|| -> std::io::Result<()> {
         let mut offset = 0;

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::bare::BareFile;
 use crate::log::frame_bytes;
-use crate::measure::{Cost, Runs, cost, median};
+use crate::measure::{Cost, Runs, cost, mean, median};
 use crate::report::Line;
 use crate::setting::Setting;
 use crate::{AnyError, input};
@@ -74,8 +74,8 @@ pub fn many(setting: &Setting) -> Result<(), AnyError> {
             baseline: Some((&name, &bare)),
             note: format!(
                 "{writers} in flight; CPU {:.1} µs a batch, encoding included, bare {:.1} µs; flushes included",
-                median(&cpu[at]),
-                median(&cpu[0]),
+                mean(&cpu[at]),
+                mean(&cpu[0]),
             ),
         }
         .print();
@@ -104,7 +104,7 @@ fn threads(db: &Db, writers: usize) -> Result<(Cost, u64), AnyError> {
         }
         let mut count = 0;
         while !stop.load(Ordering::Relaxed) {
-            db.append(input::one_trade(count)?, Durability::Synced)?.wait()?;
+            db.append(input::next_trade()?, Durability::Synced)?.wait()?;
             count += 1;
         }
         Ok(count)
@@ -140,7 +140,7 @@ fn write(db: Arc<Db>, stop: Arc<AtomicBool>) -> impl Future<Output = Result<u64,
     async move {
         let mut count = 0;
         while !stop.load(Ordering::Relaxed) {
-            db.submit(input::one_trade(count)?.encode())?.await?;
+            db.submit(input::next_trade()?.encode())?.await?;
             count += 1;
         }
         Ok(count)

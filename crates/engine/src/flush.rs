@@ -7,8 +7,8 @@ use std::time::Duration;
 use tapebook_lsm::key::{Direction, TimeRange};
 use tapebook_lsm::manifest::layout::TEMPORARY_SUFFIX;
 use tapebook_lsm::manifest::{
-    Identity, LogId, LogRange, Manifest, ManifestError, PARTITION_AS_FLUSHED, SeqRange, StateFile, StateHeader,
-    StateRef, TableFile, VersionEdit,
+    Identity, LogId, LogRange, Manifest, ManifestError, PARTITION_AS_FLUSHED, SeqRange, StateFile,
+    StateHeader, StateRef, TableFile, VersionEdit,
 };
 use tapebook_lsm::sstable::{Table, TableIdentity, TableMeta, TableWriter, TableWriterOptions};
 use tapebook_vfs::Vfs;
@@ -136,9 +136,7 @@ impl Flusher {
             let _ = self.vfs.remove_file(unfinished);
             return Err(error);
         }
-        self.vfs
-            .rename(unfinished, &path)
-            .map_err(|source| io_error("rename the SSTable", &path, source))?;
+        self.vfs.rename(unfinished, &path).map_err(|source| io_error("rename the SSTable", &path, source))?;
         let dir = self.layout.tables();
         self.vfs.sync_dir(&dir).map_err(|source| io_error("sync the directory", &dir, source))?;
         let table = Table::open(&*self.vfs, &path, identity)?;

@@ -55,7 +55,7 @@ pub use stats::{DbStats, OpenReport};
 pub use verify::{VerifyReport, verify};
 
 pub use tapebook_lsm::key::{Direction, TimeRange};
-pub use tapebook_lsm::sstable::{Table as SsTable, TableWriterOptions};
 pub use tapebook_lsm::snapshot::{ReadError, RecordScan, SeriesScan, Snapshot, TableScan};
+pub use tapebook_lsm::sstable::{Table as SsTable, TableWriterOptions};
 pub use tapebook_record::*;
 pub use tapebook_wal::{WalOptions, WalStats};

@@ -4,12 +4,15 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
-use tapebook_lsm::manifest::{Identity, Manifest, StateFile, StorageError, TableFile, Version, layout as names};
+use tapebook_lsm::manifest::{
+    Identity, Manifest, StateFile, StorageError, TableFile, Version, layout as names,
+};
 use tapebook_lsm::sstable::{Table, TableIdentity};
 use tapebook_record::{AlignedBytes, EncodedBatch};
 use tapebook_vfs::Vfs;
 use tapebook_wal::{
-    EntryKind, LogId, LogIdentity, Proposal, Recovered, RecoveredEntry, RecoveryOptions, VisitResult, Wal, recover,
+    EntryKind, LogId, LogIdentity, Proposal, Recovered, RecoveredEntry, RecoveryOptions, VisitResult, Wal,
+    recover,
 };
 
 use crate::append::{Completer, Completion, PendingAppend};
@@ -128,7 +131,9 @@ fn refuse_foreign(vfs: &dyn Vfs, dir: &Path) -> Result<(), OpenError> {
     if entries.iter().any(|entry| entry.name == names::IDENTITY_NAME) {
         return Ok(());
     }
-    let ours = |name: &str| name == "LOCK" || name.strip_suffix(names::TEMPORARY_SUFFIX) == Some(names::IDENTITY_NAME);
+    let ours = |name: &str| {
+        name == "LOCK" || name.strip_suffix(names::TEMPORARY_SUFFIX) == Some(names::IDENTITY_NAME)
+    };
     match entries.into_iter().find(|entry| !ours(&entry.name)) {
         Some(other) => Err(OpenError::Foreign { path: dir.to_owned(), found: other.name }),
         None => Ok(()),
@@ -140,7 +145,12 @@ fn is_unused(vfs: &dyn Vfs, dir: &Path) -> Result<bool, OpenError> {
     for folder in ["wal", names::TABLES_FOLDER, names::STATE_FOLDER] {
         let path = dir.join(folder);
         let exists = vfs.exists(&path).map_err(|source| io_error("read the directory", &path, source))?;
-        if exists && !vfs.read_dir(&path).map_err(|source| io_error("read the directory", &path, source))?.is_empty() {
+        if exists
+            && !vfs
+                .read_dir(&path)
+                .map_err(|source| io_error("read the directory", &path, source))?
+                .is_empty()
+        {
             return Ok(false);
         }
     }
@@ -191,8 +201,10 @@ fn read_state(
         return Ok(SystemState::new());
     };
     let (header, sections) = StateFile::read_named(vfs, dir, identity, named)?;
-    let mut state = decode_sections(&sections)
-        .map_err(|source| OpenError::StateSection { path: dir.join(names::state_name(named.file_id)), source })?;
+    let mut state = decode_sections(&sections).map_err(|source| OpenError::StateSection {
+        path: dir.join(names::state_name(named.file_id)),
+        source,
+    })?;
     let LogId { term, leader_node, index } = LogId {
         term: header.applied.term,
         leader_node: header.applied.leader_node,
@@ -256,7 +268,9 @@ fn remove_garbage(vfs: &dyn Vfs, dir: &Path, manifest: &Manifest) -> Result<Vec<
         let path = dir.join(folder);
         let entries = vfs.read_dir(&path).map_err(|source| io_error("read the directory", &path, source))?;
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        listing.extend(entries.iter().filter(|entry| !entry.is_dir).map(|entry| format!("{prefix}{}", entry.name)));
+        listing.extend(
+            entries.iter().filter(|entry| !entry.is_dir).map(|entry| format!("{prefix}{}", entry.name)),
+        );
     }
     let garbage =
         names::garbage([&**manifest.version()], manifest.number(), listing.iter().map(String::as_str));
@@ -268,7 +282,11 @@ fn remove_garbage(vfs: &dyn Vfs, dir: &Path, manifest: &Manifest) -> Result<Vec<
 }
 
 /// The membership entry of a cluster of one, so that any database can grow.
-fn write_first_entry(wal: &Wal<Committer>, committer: &Arc<Committer>, node_id: u64) -> Result<(), OpenError> {
+fn write_first_entry(
+    wal: &Wal<Committer>,
+    committer: &Arc<Committer>,
+    node_id: u64,
+) -> Result<(), OpenError> {
     let completion = Completion::new(&committer.waiters);
     let payload = Arc::new(AlignedBytes::from(&*membership_of_one(node_id)));
     let proposal = Proposal::entry(EntryKind::Membership, FIRST_TERM, node_id, payload);

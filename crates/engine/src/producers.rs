@@ -45,7 +45,9 @@ pub enum ProducerRefusal {
         found: u32,
     },
     /// The batch was applied so long ago that its receipt is gone.
-    #[error("producer {producer}: batch number {found} was applied long ago, only the receipts from {oldest} on are kept")]
+    #[error(
+        "producer {producer}: batch number {found} was applied long ago, only the receipts from {oldest} on are kept"
+    )]
     TooOld {
         /// The producer.
         producer: u64,
@@ -114,9 +116,11 @@ impl Producers {
             Some((first_seq, last_seq)) if from.batch_number > 0 => {
                 Decision::Duplicate(Receipt { first_seq: *first_seq, last_seq: *last_seq, duplicate: true })
             }
-            _ => {
-                Decision::Refuse(ProducerRefusal::TooOld { producer: from.id, oldest, found: from.batch_number })
-            }
+            _ => Decision::Refuse(ProducerRefusal::TooOld {
+                producer: from.id,
+                oldest,
+                found: from.batch_number,
+            }),
         }
     }
 
@@ -174,9 +178,14 @@ mod tests {
         assert_eq!(send(&mut producers, from(2, 1), 2), Decision::Apply);
         let fenced = ProducerRefusal::Fenced { producer: 7, current: 2, found: 1 };
         assert_eq!(send(&mut producers, from(1, 2), 3), Decision::Refuse(fenced));
+        assert_eq!(send(&mut producers, from(2, 2), 3), Decision::Apply);
         let zero = ProducerRefusal::TooOld { producer: 7, oldest: 1, found: 0 };
-        assert_eq!(send(&mut producers, from(2, 0), 3), Decision::Refuse(zero));
-        assert_eq!(send(&mut producers, from(3, 0), 3), Decision::Refuse(zero), "nor is there one of a newer epoch");
+        assert_eq!(send(&mut producers, from(2, 0), 4), Decision::Refuse(zero));
+        assert_eq!(
+            send(&mut producers, from(3, 0), 4),
+            Decision::Refuse(zero),
+            "nor is there one of a newer epoch"
+        );
     }
 
     #[test]

@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tapebook_lsm::manifest::layout::IDENTITY_NAME;
-use tapebook_lsm::manifest::{Identity, Manifest, StateFile};
+use tapebook_lsm::manifest::{Identity, Manifest, StateFile, Version};
 use tapebook_lsm::sstable::{Table, TableIdentity};
 use tapebook_record::Schemas;
 use tapebook_vfs::Vfs;
-use tapebook_wal::LogIdentity;
+use tapebook_wal::{LogIdentity, inspect_segment};
 
 use crate::state::decode_sections;
 use crate::{Layout, OpenError};
@@ -49,7 +49,9 @@ pub fn verify(vfs: &Arc<dyn Vfs>, dir: &Path, command: &str) -> Result<VerifyRep
     })?;
     if !identified {
         // Not even a lock file is put beside what is not ours.
-        report.problems.push(format!("{}: is missing; this is not a Tapebook data directory", identity_path.display()));
+        report
+            .problems
+            .push(format!("{}: is missing; this is not a Tapebook data directory", identity_path.display()));
         return Ok(report);
     }
     let _lock = vfs.lock_dir(dir, command)?;
@@ -60,7 +62,7 @@ pub fn verify(vfs: &Arc<dyn Vfs>, dir: &Path, command: &str) -> Result<VerifyRep
             return Ok(report);
         }
     };
-    verify_files(&**vfs, &layout, identity, &mut report);
+    let version = verify_files(&**vfs, &layout, identity, &mut report);
     let log = LogIdentity { cluster_id: identity.cluster_id, node_id: identity.node_id };
     match tapebook_wal::verify(vfs, &layout.wal(), log) {
         Ok(found) => {
@@ -70,16 +72,69 @@ pub fn verify(vfs: &Arc<dyn Vfs>, dir: &Path, command: &str) -> Result<VerifyRep
         }
         Err(error) => report.problems.push(error.to_string()),
     }
+    if let Some(version) = version {
+        verify_reach(&**vfs, &layout, &version, &mut report);
+    }
     Ok(report)
 }
 
-/// Manifest, state file and SSTables.
-fn verify_files(vfs: &dyn Vfs, layout: &Layout, identity: Identity, report: &mut VerifyReport) {
+/// The log must begin where the files end, and must not end before: whatever they hold was durable in it.
+fn verify_reach(vfs: &dyn Vfs, layout: &Layout, version: &Version, report: &mut VerifyReport) {
+    let dir = layout.wal();
+    let reach = match log_reach(vfs, &dir) {
+        Ok(reach) => reach,
+        Err(error) => return report.problems.push(format!("{}: {error}", dir.display())),
+    };
+    let flushed = version.state().map_or(0, |state| state.applied.index);
+    let problem = match reach {
+        Some((before_first, _)) if before_first >= version.log_start() => {
+            format!("the log begins behind entry {before_first}, expected entry {}", version.log_start())
+        }
+        Some((_, last)) if last < flushed => {
+            format!("the log ends at entry {last}, the state file holds entry {flushed}")
+        }
+        None if flushed > 0 => format!("there is no log, the state file holds entry {flushed}"),
+        _ => return,
+    };
+    report.problems.push(format!("{}: {problem}", dir.display()));
+}
+
+/// The entry before the log's first one, and its last one; `None` where no segment has a readable header, which is
+/// reported elsewhere.
+fn log_reach(vfs: &dyn Vfs, dir: &Path) -> std::io::Result<Option<(u64, u64)>> {
+    if !vfs.exists(dir)? {
+        return Ok(None);
+    }
+    let mut reach: Option<(u64, u64)> = None;
+    for entry in vfs.read_dir(dir)?.into_iter().filter(|entry| entry.name.ends_with(".log")) {
+        let segment = inspect_segment(vfs, &dir.join(entry.name))?;
+        let Ok(header) = &segment.header else { continue };
+        let before = header.last_log_id.index;
+        let mut last = before;
+        for frame in segment.frames() {
+            if let Ok(frame) = frame?.frame
+                && frame.meta.kind.is_entry()
+            {
+                last = frame.meta.index;
+            }
+        }
+        reach = Some((reach.map_or(before, |(first, _)| first), last));
+    }
+    Ok(reach)
+}
+
+/// Manifest, state file and SSTables; what the manifest leads to.
+fn verify_files(
+    vfs: &dyn Vfs,
+    layout: &Layout,
+    identity: Identity,
+    report: &mut VerifyReport,
+) -> Option<Version> {
     let version = match Manifest::read(vfs, layout.root(), identity) {
         Ok(replayed) => replayed.version,
         Err(error) => {
             report.problems.push(error.to_string());
-            return;
+            return None;
         }
     };
     if let Some(named) = version.state() {
@@ -97,7 +152,8 @@ fn verify_files(vfs: &dyn Vfs, layout: &Layout, identity: Identity, report: &mut
     for file in version.tables() {
         let identity = TableIdentity { cluster_id: identity.cluster_id, file_id: file.file_id };
         let path = layout.table(file.file_id);
-        let checked = Table::open(vfs, &path, identity).and_then(|table| table.verify(&schemas).map(|()| table));
+        let checked =
+            Table::open(vfs, &path, identity).and_then(|table| table.verify(&schemas).map(|()| table));
         match checked {
             Ok(table) => {
                 report.tables += 1;
@@ -110,4 +166,5 @@ fn verify_files(vfs: &dyn Vfs, layout: &Layout, identity: Identity, report: &mut
             Err(error) => report.problems.push(error.to_string()),
         }
     }
+    Some(version)
 }

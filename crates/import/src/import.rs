@@ -1,6 +1,7 @@
 //! One import: from a path to batches.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::rc::Rc;
@@ -181,11 +182,10 @@ impl<'a> Import<'a> {
     }
 
     pub(crate) fn planned(&mut self, plan: Plan) {
-        for name in &plan.unplaced {
-            if !self.report.unplaced_columns.contains(name) {
-                self.report.unplaced_columns.push(name.clone());
-            }
-        }
+        // A header can have hundreds of thousands of names, too many to search a list for each.
+        let mut known: HashSet<String> = self.report.unplaced_columns.iter().cloned().collect();
+        let new = plan.unplaced.iter().filter(|name| known.insert(String::clone(name)));
+        self.report.unplaced_columns.extend(new.cloned());
         self.report.plan = Some(plan);
     }
 

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{OnceLock, Weak};
 
-use tapebook::{AppendError, Batch, Db, Durability, FlushError, OpenError, Options, Producer, ProducerRefusal, Trade, WalOptions};
+use tapebook::{
+    AppendError, Batch, Db, Durability, FlushError, OpenError, Options, Producer, ProducerRefusal, Trade,
+    WalOptions,
+};
 use tapebook_vfs::{Fault, FaultRule, FaultVfs, LockError, MemoryVfs, Operation, RealVfs, Vfs};
 
 use crate::clients::append;
@@ -195,7 +198,10 @@ fn bounds_decide_about_new_batches_and_never_about_written_ones() {
     let error = refused(&db, numbered(1, 2, "S6"));
     assert!(matches!(&error, AppendError::TooManySymbols { name, max: 5 } if name == "S6"), "{error}");
     let error = refused(&db, numbered(6, 1, "S1"));
-    assert!(matches!(error, AppendError::Producer(ProducerRefusal::TooMany { producer: 6, max: 5 })), "{error}");
+    assert!(
+        matches!(error, AppendError::Producer(ProducerRefusal::TooMany { producer: 6, max: 5 })),
+        "{error}"
+    );
     drop(db);
 
     let db = open(bounded(2));
@@ -222,6 +228,7 @@ fn impossible_numbers_are_refused_and_do_no_harm() {
     };
     let db = open(simulated(&disk));
     append(&db, numbered(1, 1));
+    append(&db, numbered(1, 2));
     for (epoch, number) in [(1, 0), (2, 0), (1, u64::MAX), (2, u64::MAX), (0, 1)] {
         let pending = db.append(numbered(epoch, number), Durability::Synced).unwrap();
         let error = pending.wait().unwrap_err();
@@ -229,7 +236,7 @@ fn impossible_numbers_are_refused_and_do_no_harm() {
     }
     drop(db);
     let db = open(simulated(&disk));
-    assert_eq!(append(&db, numbered(2, 1)).first_seq, 2);
+    assert_eq!(append(&db, numbered(2, 1)).first_seq, 3);
 }
 
 #[test]
@@ -240,7 +247,10 @@ fn a_directory_has_one_owner_who_is_named() {
     let error = Db::open_with(dir.path(), named("other")).unwrap_err();
     assert!(matches!(error, OpenError::Lock(LockError::InUse { .. })), "{error}");
     let text = error.to_string();
-    assert!(text.contains("tapebook serve --data here") && text.contains(&std::process::id().to_string()), "{text}");
+    assert!(
+        text.contains("tapebook serve --data here") && text.contains(&std::process::id().to_string()),
+        "{text}"
+    );
     append(&db, trades("S", 0, 0..5));
     drop(db);
     assert_eq!(Db::open(dir.path()).unwrap().snapshot().visible_seq(), 5);
@@ -253,13 +263,17 @@ fn a_directory_has_one_owner_who_is_named() {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "what is in this directory is not the database's")]
 fn a_directory_that_cannot_be_used_is_named_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     let foreign = dir.path().join("photos");
     std::fs::create_dir(&foreign).unwrap();
     std::fs::write(foreign.join("cat.jpg"), b"meow").unwrap();
     let error = Db::open(&foreign).unwrap_err();
-    assert!(matches!(&error, OpenError::Foreign { path, found } if *path == foreign && found == "cat.jpg"), "{error}");
+    assert!(
+        matches!(&error, OpenError::Foreign { path, found } if *path == foreign && found == "cat.jpg"),
+        "{error}"
+    );
     let vfs: Arc<dyn Vfs> = Arc::new(RealVfs::new());
     let report = tapebook::verify(&vfs, &foreign, "verify").unwrap();
     assert!(report.problems[0].contains("IDENTITY"), "{report:?}");
@@ -277,7 +291,8 @@ fn a_directory_that_cannot_be_used_is_named_and_left_alone() {
         assert!(text.contains("/db"), "{text}");
     }
     let impossible = WalOptions { segment_bytes: 1, ..WalOptions::default() };
-    let error = Db::open_with("/db", Options { wal: impossible, ..simulated(&MemoryVfs::new(11)) }).unwrap_err();
+    let error =
+        Db::open_with("/db", Options { wal: impossible, ..simulated(&MemoryVfs::new(11)) }).unwrap_err();
     assert!(error.to_string().contains("segment_bytes"), "{error}");
 }
 
@@ -307,7 +322,8 @@ fn unsynced_bytes_are_bounded() {
                 let mut accepted = Vec::new();
                 for batch in 0..30 {
                     let first = (writer * 30 + batch) * 50;
-                    let pending = db.append(trades("S", first.into(), first..first + 50), Durability::Buffered);
+                    let pending =
+                        db.append(trades("S", first.into(), first..first + 50), Durability::Buffered);
                     accepted.push(pending.unwrap());
                     waiting.fetch_max(db.stats().wal.unsynced_bytes, Ordering::Relaxed);
                 }

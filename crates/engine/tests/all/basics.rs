@@ -1,6 +1,6 @@
 //! What is written is read: from the log's replay, the MemTable and SSTables alike.
 
-use tapebook::{AppendError, Durability, Id, TimeRange, Trade, StandardTable, Db, OpenError};
+use tapebook::{AppendError, Db, Durability, Id, OpenError, StandardTable, TimeRange, Trade};
 use tapebook_vfs::MemoryVfs;
 
 use crate::support::{open, prices, simulated, trades};
@@ -14,8 +14,11 @@ fn rows_are_the_same_before_and_after_flush_and_restart() {
         assert!(db.open_report().created);
         for batch in 0..20_u32 {
             let first = batch * 10;
-            let receipt =
-                db.append(trades("B", i64::from(first), first..first + 10), Durability::Synced).unwrap().wait().unwrap();
+            let receipt = db
+                .append(trades("B", i64::from(first), first..first + 10), Durability::Synced)
+                .unwrap()
+                .wait()
+                .unwrap();
             assert_eq!((receipt.first_seq, receipt.last_seq), (u64::from(first) + 1, u64::from(first) + 10));
             expected.extend((first..first + 10).map(|n| (i64::from(n), u64::from(n) + 1, f64::from(n))));
             assert_eq!(prices(&db.snapshot(), "B"), expected);
@@ -46,7 +49,7 @@ fn late_rows_are_merged_by_time_across_files_and_memtables() {
     let db = open(simulated(&vfs));
     for (round, first_ts) in [100, 50, 75, 0, 110].into_iter().enumerate() {
         let first = round as u32 * 100;
-        let _ = db.append(trades("S", first_ts, first..first + 30), Durability::Synced).unwrap();
+        db.append(trades("S", first_ts, first..first + 30), Durability::Synced).unwrap().wait().unwrap();
         if round % 2 == 1 {
             db.flush().unwrap();
         }
@@ -55,15 +58,24 @@ fn late_rows_are_merged_by_time_across_files_and_memtables() {
     let forward = prices(&snapshot, "S");
     assert_eq!(forward.len(), 150);
     assert!(forward.is_sorted_by_key(|(ts, seq, _)| (*ts, *seq)));
-    let mut backward: Vec<_> =
-        snapshot.scan_back::<Trade>("S", ..).unwrap().map(|trade| trade.unwrap()).map(|trade| (trade.ts(), trade.seq(), trade.price().unwrap())).collect();
+    let mut backward: Vec<_> = snapshot
+        .scan_back::<Trade>("S", ..)
+        .unwrap()
+        .map(|trade| trade.unwrap())
+        .map(|trade| (trade.ts(), trade.seq(), trade.price().unwrap()))
+        .collect();
     backward.reverse();
     assert_eq!(forward, backward);
-    let middle: Vec<_> = snapshot.scan::<Trade>("S", 60..=80).unwrap().map(|trade| trade.unwrap().ts()).collect();
-    assert_eq!(middle, forward.iter().map(|(ts, ..)| *ts).filter(|ts| (60..=80).contains(ts)).collect::<Vec<_>>());
+    let middle: Vec<_> =
+        snapshot.scan::<Trade>("S", 60..=80).unwrap().map(|trade| trade.unwrap().ts()).collect();
+    assert_eq!(
+        middle,
+        forward.iter().map(|(ts, ..)| *ts).filter(|ts| (60..=80).contains(ts)).collect::<Vec<_>>()
+    );
 
     let last = snapshot.last_record::<Trade>("S", 90).unwrap().unwrap();
-    let expected = forward.iter().filter(|(ts, ..)| *ts <= 90).max_by_key(|(ts, seq, _)| (*ts, *seq)).unwrap();
+    let expected =
+        forward.iter().filter(|(ts, ..)| *ts <= 90).max_by_key(|(ts, seq, _)| (*ts, *seq)).unwrap();
     assert_eq!((last.ts(), last.seq()), (expected.0, expected.1));
     for (ts, seq, price) in &forward {
         let found = snapshot.get(Trade::ID, "S", *ts, *seq).unwrap().unwrap();
@@ -112,7 +124,10 @@ fn threads_append_and_read_while_memtables_are_flushed() {
                 let symbol = format!("S{writer}");
                 for batch in 0..batches {
                     let first = batch * 100;
-                    db.append(trades(&symbol, i64::from(first), first..first + 100), Durability::Synced).unwrap().wait().unwrap();
+                    db.append(trades(&symbol, i64::from(first), first..first + 100), Durability::Synced)
+                        .unwrap()
+                        .wait()
+                        .unwrap();
                     let seen = prices(&db.snapshot(), &symbol);
                     assert_eq!(seen.len() as u32, first + 100, "what is acknowledged is visible");
                 }
@@ -122,7 +137,8 @@ fn threads_append_and_read_while_memtables_are_flushed() {
     db.flush().unwrap();
     let snapshot = db.snapshot();
     assert_eq!(snapshot.visible_seq(), u64::from(writers * batches * 100));
-    let mut seqs: Vec<u64> = snapshot.scan_table(Trade::ID, TimeRange::ALL).map(|record| record.unwrap().seq).collect();
+    let mut seqs: Vec<u64> =
+        snapshot.scan_table(Trade::ID, TimeRange::ALL).map(|record| record.unwrap().seq).collect();
     seqs.sort_unstable();
     assert!(seqs.iter().copied().eq(1..=u64::from(writers * batches * 100)), "dense, each once");
     db.close().unwrap();

@@ -45,7 +45,8 @@ impl Clients {
         let producer = self.random.below(PRODUCERS as u64) as usize;
         let batch_number = self.next_number[producer];
         self.next_number[producer] += 1;
-        let count = if self.random.chance(15) { 60 + self.random.below(130) } else { 1 + self.random.below(12) };
+        let count =
+            if self.random.chance(15) { 60 + self.random.below(130) } else { 1 + self.random.below(12) };
         let rows = (0..count).map(|_| self.next_row()).collect();
         let producer = Producer { id: producer as u64 + 1, epoch: 1, batch_number };
         Sent { producer, rows, pending: None, refused: false }
@@ -87,7 +88,10 @@ impl Clients {
             let receipt = append(db, batch_of(sent.producer, &sent.rows));
             let before = survived.iter().find(|stored| stored.row == sent.rows[0]);
             assert_eq!(receipt.duplicate, before.is_some(), "{:?}: {receipt:?}", sent.producer);
-            assert!(before.is_none_or(|before| before.seq == receipt.first_seq), "the receipt of the first time");
+            assert!(
+                before.is_none_or(|before| before.seq == receipt.first_seq),
+                "the receipt of the first time"
+            );
             self.settle(&sent, receipt);
         }
     }
@@ -124,13 +128,18 @@ pub fn check_survivors(survived: &[StoredRow], seen: &[StoredRow], clients: &Cli
     }
     let mut rows = clients.acknowledged.len();
     for sent in &clients.unsettled {
-        let there: Vec<&StoredRow> =
-            survived.iter().filter(|stored| sent.rows.iter().any(|row| row.number == stored.row.number)).collect();
+        let there: Vec<&StoredRow> = survived
+            .iter()
+            .filter(|stored| sent.rows.iter().any(|row| row.number == stored.row.number))
+            .collect();
         assert!(!sent.refused || there.is_empty(), "a batch that was refused is not there");
         if there.is_empty() {
             continue;
         }
-        assert!(there.iter().map(|stored| &stored.row).eq(&sent.rows), "a batch is there as a whole or not at all");
+        assert!(
+            there.iter().map(|stored| &stored.row).eq(&sent.rows),
+            "a batch is there as a whole or not at all"
+        );
         rows += there.len();
     }
     assert_eq!(rows, survived.len(), "nothing is there that nobody wrote");

@@ -85,7 +85,9 @@ impl Drop for Replay {
     fn drop(&mut self) {
         if std::thread::panicking() {
             let seed = self.0;
-            eprintln!("seed {seed}; replay: {SEED_VARIABLE}={seed} cargo test -p tapebook --test all crash:: -- --nocapture");
+            eprintln!(
+                "seed {seed}; replay: {SEED_VARIABLE}={seed} cargo test -p tapebook --test all crash:: -- --nocapture"
+            );
         }
     }
 }
@@ -206,7 +208,10 @@ fn work(fault: &FaultVfs, clients: &mut Clients) -> Option<Db> {
                 let sent = send(&db, clients, sent, durability);
                 clients.collect_receipts();
                 let visible = db.snapshot().visible_seq();
-                assert!(clients.acknowledged.iter().all(|stored| stored.seq <= visible), "what is acknowledged is seen");
+                assert!(
+                    clients.acknowledged.iter().all(|stored| stored.seq <= visible),
+                    "what is acknowledged is seen"
+                );
                 if !sent {
                     return Some(db);
                 }

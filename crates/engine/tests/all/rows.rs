@@ -1,7 +1,8 @@
 //! Rows that are told apart by a number of their own, and everything that a snapshot shows of them.
 
 use tapebook::{
-    Batch, Id, Producer, PushError, Quote, RawRecord, Record, Snapshot, StandardTable, TableId, TimeRange, Trade,
+    Batch, Id, Producer, PushError, Quote, RawRecord, Record, Snapshot, StandardTable, TableId, TimeRange,
+    Trade,
 };
 
 /// A row as the scenario knows it.
@@ -41,7 +42,10 @@ impl Row {
             Record::<Trade<'static>>::new(record).expect("a trade").price()
         };
         let number = number.expect("every row has its number") as u32;
-        StoredRow { seq: record.seq, row: Self { quote, symbol: record.symbol.to_owned(), ts: record.ts, number } }
+        StoredRow {
+            seq: record.seq,
+            row: Self { quote, symbol: record.symbol.to_owned(), ts: record.ts, number },
+        }
     }
 }
 

@@ -86,8 +86,8 @@ fn a_power_cut_at_any_moment_leaves_all_that_was_seen_or_acknowledged() {
         for writer in 0..4_u32 {
             let (db, acknowledged) = (&db, &acknowledged);
             scope.spawn(move || {
-                for batch in 0..20_u32 {
-                    let first = (writer * 20 + batch) * 5;
+                for batch in 0..30_u32 {
+                    let first = (writer * 30 + batch) * 5;
                     let durability = if batch % 3 == 0 { Durability::Buffered } else { Durability::Synced };
                     let pending = db.append(trades("S", first.into(), first..first + 5), durability).unwrap();
                     acknowledged.fetch_max(pending.wait().unwrap().last_seq, Ordering::SeqCst);
@@ -97,7 +97,7 @@ fn a_power_cut_at_any_moment_leaves_all_that_was_seen_or_acknowledged() {
     });
     assert_eq!(*lost.lock().unwrap(), Vec::<String>::new());
     assert!(checks.load(Ordering::SeqCst) > 40);
-    assert_eq!(acknowledged.load(Ordering::SeqCst), 400);
+    assert_eq!(acknowledged.load(Ordering::SeqCst), 600);
 }
 
 #[test]
@@ -146,7 +146,14 @@ fn everybody_who_waits_for_a_failed_sync_is_told() {
     let fault = FaultVfs::new(Arc::new(disk.clone()), FaultPlan::none());
     let db = open(Options { background: true, ..on(Arc::new(fault.clone())) });
     append(&db, trades("S", 0, 0..5));
-    fault.set_plan(FaultRule::new(Fault::Error(ErrorKind::Other)).on(Operation::Sync).path_contains(".log").nth(3).for_ever().into());
+    fault.set_plan(
+        FaultRule::new(Fault::Error(ErrorKind::Other))
+            .on(Operation::Sync)
+            .path_contains(".log")
+            .nth(3)
+            .for_ever()
+            .into(),
+    );
     let promised: u64 = std::thread::scope(|scope| {
         let writers: Vec<_> = (1..9_u32)
             .map(|writer| {
@@ -158,7 +165,10 @@ fn everybody_who_waits_for_a_failed_sync_is_told() {
                         let batch = trades("S", first.into(), first..first + 5);
                         match db.append(batch, Durability::Buffered).and_then(PendingAppend::wait) {
                             Ok(_) => promised += 1,
-                            Err(error) => assert!(matches!(&error, AppendError::Log(error) if error.is_poisoned()), "{error}"),
+                            Err(error) => assert!(
+                                matches!(&error, AppendError::Log(error) if error.is_poisoned()),
+                                "{error}"
+                            ),
                         }
                     }
                     promised

@@ -236,7 +236,8 @@ impl Matching<'_> {
         let levels: Vec<_> = prices
             .into_iter()
             .filter_map(|(number, price)| {
-                let (_, size) = sizes.iter().find(|(of, _)| *of == number)?;
+                let at = sizes.partition_point(|(of, _)| *of < number);
+                let (_, size) = sizes.get(at).filter(|(of, _)| *of == number)?;
                 Some((self.source(price), self.source(*size)))
             })
             .collect();

@@ -49,7 +49,7 @@ pub(super) fn with_places(bytes: &[u8], unit: impl FnOnce(i128) -> TimeUnit) -> 
     let unit = i128::from(unit(whole).nanos());
     let scale = 10_i128.pow(places.len() as u32);
     let part = if places.is_empty() { 0 } else { crate::number::integer(places)? * unit };
-    (part % scale == 0).then(|| whole.checked_mul(unit))?.map(|nanos| nanos + part / scale)
+    (part % scale == 0).then(|| whole.checked_mul(unit)?.checked_add(part / scale))?
 }
 
 #[cfg(test)]
@@ -95,5 +95,13 @@ mod tests {
         assert_eq!(seconds("12"), None);
         assert_eq!(seconds(".5"), None);
         assert_eq!(with_places(b"1.5", |_| TimeUnit::Nanosecond), None);
+    }
+
+    /// The whole part just fits an `i128` in nanoseconds, and its places are one step too many.
+    #[test]
+    fn places_that_carry_a_number_over_the_edge_are_no_time() {
+        let micros = |text: &str| with_places(text.as_bytes(), |_| TimeUnit::Microsecond);
+        assert_eq!(micros("170141183460469231731687303715884105.727"), Some(i128::MAX));
+        assert_eq!(micros("170141183460469231731687303715884105.728"), None);
     }
 }

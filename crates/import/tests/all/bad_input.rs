@@ -2,7 +2,8 @@
 
 use crate::formats::{gz, zip};
 use crate::rows::{import_named, import_path, import_text, message, options, refused};
-use tapebook_import::{ImportError, OnError};
+use tapebook_import::{DateOption, ImportError, OnError, TimeUnit};
+use tapebook_record::Schemas;
 
 const TS: &str = "1609761600000";
 
@@ -183,4 +184,116 @@ fn a_checksum_that_is_wrong_is_found() {
     let at = bytes.len() - 6;
     bytes[at] ^= 1;
     assert!(message(import_named("trades", "f.csv.gz", bytes, &options())).contains("damaged"));
+}
+
+/// One name of each was searched for among all the others: a header of one megabyte took minutes.
+#[test]
+fn a_header_of_very_many_columns_costs_no_more_than_its_length() {
+    let names: Vec<String> = (0..120_000).map(|at| format!("c{at}")).collect();
+    // A name that stands twice is told once.
+    let text = format!("symbol,ts,{},c7\nX,{TS}{}\n", names.join(","), ",".repeat(names.len() + 1));
+    let (rows, report) = import_text("trades", text, &options()).unwrap();
+    assert_eq!((rows.len(), report.unplaced_columns), (1, names));
+
+    let levels: Vec<String> = (1..=30_000).map(|at| format!("bid_price{at},bid_size{at}")).collect();
+    let text = format!("symbol,ts,{}\nX,{TS}{}\n", levels.join(","), ",".repeat(2 * levels.len()));
+    let (rows, _) = import_text("book_snapshots", text, &options()).unwrap();
+    assert_eq!(rows.len(), 1);
+}
+
+/// Texts that are nearly right, for every table: rows that a server takes, or a message; `import_text` looks at both.
+#[test]
+fn no_text_does_more_than_give_rows_or_a_message() {
+    const PIECES: [&str; 48] = [
+        "symbol",
+        "ts",
+        "recv_ts",
+        "feed_seq",
+        "price",
+        "size",
+        "side",
+        "trade_id",
+        "account",
+        "bids",
+        "asks",
+        "event_end",
+        "period",
+        "balance",
+        "trading_day",
+        "expiry",
+        "date",
+        "time",
+        "X",
+        "BINANCE.BTCUSDT",
+        "buy",
+        "bid",
+        "true",
+        "NULL",
+        "nan",
+        "-inf",
+        "1e999",
+        "0.0000000001",
+        "1609761600000",
+        "1609761600.5",
+        "20210104",
+        "20210104093000123",
+        "2021-01-04T12:00:00Z",
+        "2024-03-10 02:30",
+        "09:30:00.1",
+        "93000123",
+        "-1",
+        "000001",
+        "9223372036854775808",
+        "-9223372036854775808",
+        "170141183460469231731687303715884105727",
+        "[[1, 2]]",
+        "\"",
+        "\"\"",
+        " ",
+        "\r",
+        "é",
+        "\u{feff}",
+    ];
+    let mut state = 0x7461_7065_626f_6f6b_u64;
+    let mut below = move |bound: usize| {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        (state >> 33) as usize % bound
+    };
+    let schemas = Schemas::standard();
+    let (mut taken, mut refused) = (0, 0);
+    for round in 0..4_000 {
+        let schema = schemas.iter().nth(round % 12).unwrap();
+        let mut given = options();
+        given.on_error = if below(4) > 0 { OnError::Skip } else { OnError::Stop };
+        given.symbol = (below(2) == 0).then(|| "X".to_owned());
+        given.date = (below(4) == 0).then_some(DateOption::Day(18_631));
+        given.time_unit = (below(4) == 0).then_some(TimeUnit::Microsecond);
+        given.nan_as_null = below(2) == 0;
+        given.batch_rows = 1 + below(5);
+        let width = 1 + below(6);
+        let mut text = "symbol,ts".to_owned();
+        for column in schema.columns.iter().cycle().skip(below(9)).take(width) {
+            text += &format!(",{}", column.name);
+        }
+        for _ in 0..below(6) {
+            text += ["\n", "\r\n"][below(2)];
+            text += &format!("X,{}", ["1609761600000", "20210104", "12:00", ""][below(4)]);
+            for _ in 0..if below(8) == 0 { below(9) } else { width } {
+                text += [",", ",", ",", ";"][below(4)];
+                for _ in 0..below(3) {
+                    text += PIECES[below(PIECES.len())];
+                }
+            }
+        }
+        let mut bytes = text.into_bytes();
+        if below(3) == 0 {
+            let at = below(bytes.len());
+            bytes[at] = below(256) as u8;
+        }
+        match import_text(&schema.name, bytes, &given) {
+            Ok((rows, _)) => taken += rows.len(),
+            Err((_, failure)) => refused += usize::from(!failure.to_string().is_empty()),
+        }
+    }
+    assert!(taken > 100 && refused > 500, "{taken} rows, {refused} messages");
 }

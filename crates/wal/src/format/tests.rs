@@ -197,3 +197,71 @@ fn newer_versions_are_told_from_damage() {
     let decoded = decode_frame(&bytes, &IDENTITY.segment(2), POSITION);
     assert_eq!(decoded, Err(FrameError::Newer { version: 1, kind: 11 }));
 }
+
+/// Whoever can write right checksums can still not make a decoder panic, read outside its bytes, or believe a length.
+#[test]
+fn wrong_fields_under_right_checksums_do_no_harm() {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let identity = IDENTITY.segment(2);
+    let (mut frames, mut headers) = ([0; 2], [0; 2]);
+    for round in 0..20_000 {
+        let mut bytes = frame(&[7; 40]);
+        let mut block = encode_segment_header(&header());
+        for bytes in [&mut bytes, &mut block] {
+            // The first 256 bytes hold every field of both.
+            let at = next() as usize % (bytes.len().min(256) - 8);
+            let word = if next() & 1 == 0 { next() } else { u64::MAX >> (next() % 64) };
+            bytes[at..at + 1 + round % 8].copy_from_slice(&word.to_le_bytes()[..1 + round % 8]);
+        }
+
+        let claimed = u32_at(&bytes, 4) as usize;
+        let end = (FRAME_HEADER_BYTES + claimed).min(bytes.len());
+        let mut crc = identity.seed();
+        crc.update(&bytes[4..end]);
+        bytes[..4].copy_from_slice(&crc.finish().to_le_bytes());
+        match decode_frame(&bytes, &identity, POSITION) {
+            Ok(frame) => {
+                assert!(frame.payload.len() == claimed && frame.bytes() <= bytes.len());
+                frames[1] += 1;
+            }
+            Err(_) => frames[0] += 1,
+        }
+
+        let mut crc = tapebook_record::Crc32c::seeded(&block[..8]);
+        crc.update(&block[12..]);
+        block[8..12].copy_from_slice(&crc.finish().to_le_bytes());
+        match decode_segment_header(&block) {
+            Ok(header) => {
+                assert!(header.frames_start() < header.next_base());
+                assert!(header.membership.is_none_or(|found| found.bytes.len() <= MEMBERSHIP_BYTES_MAX));
+                headers[1] += 1;
+            }
+            Err(_) => headers[0] += 1,
+        }
+    }
+    let counted = [frames, headers].concat();
+    assert!(counted.iter().all(|count| *count > 500), "{counted:?}");
+}
+
+#[test]
+fn random_bytes_are_nothing() {
+    let mut state = 5_u64;
+    let mut bytes = vec![0; SEGMENT_BLOCK_BYTES];
+    for round in 0..500 {
+        for byte in &mut bytes {
+            state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+            *byte = (state >> 56) as u8;
+        }
+        let bytes = &bytes[..bytes.len() * round / 499];
+        assert!(decode_frame(bytes, &IDENTITY.segment(2), POSITION).is_err());
+        assert!(decode_segment_header(bytes).is_err());
+        assert_eq!(decode_segment_footer(bytes, &IDENTITY.segment(2)), None);
+        assert_eq!(decode_mark(bytes, IDENTITY), None);
+    }
+}
