@@ -82,8 +82,12 @@ impl Constraints {
                     Operator::Eq => TimeRange { first: *ts, last: *ts },
                     Operator::GtEq => TimeRange { first: *ts, ..TimeRange::ALL },
                     Operator::LtEq => TimeRange { last: *ts, ..TimeRange::ALL },
-                    Operator::Gt => ts.checked_add(1).map_or(TimeRange::EMPTY, |first| TimeRange { first, ..TimeRange::ALL }),
-                    Operator::Lt => ts.checked_sub(1).map_or(TimeRange::EMPTY, |last| TimeRange { last, ..TimeRange::ALL }),
+                    Operator::Gt => ts
+                        .checked_add(1)
+                        .map_or(TimeRange::EMPTY, |first| TimeRange { first, ..TimeRange::ALL }),
+                    Operator::Lt => ts
+                        .checked_sub(1)
+                        .map_or(TimeRange::EMPTY, |last| TimeRange { last, ..TimeRange::ALL }),
                     _ => return None,
                 };
                 Some(Self { times, ..Self::NONE })
@@ -107,9 +111,9 @@ impl Constraints {
 
 fn text(value: &ScalarValue) -> Option<&str> {
     match value {
-        ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)) => {
-            Some(text)
-        }
+        ScalarValue::Utf8(Some(text))
+        | ScalarValue::Utf8View(Some(text))
+        | ScalarValue::LargeUtf8(Some(text)) => Some(text),
         _ => None,
     }
 }

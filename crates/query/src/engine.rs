@@ -83,8 +83,7 @@ impl SqlEngine {
                 other => other,
             })?;
         let context = SessionContext::new_with_state(state);
-        let frame =
-            context.execute_logical_plan(plan).await.map_err(|error| SqlError::planning(&error))?;
+        let frame = context.execute_logical_plan(plan).await.map_err(|error| SqlError::planning(&error))?;
         let stream = frame.execute_stream().await.map_err(|error| SqlError::running(&error))?;
         Ok(QueryStream::new(stream))
     }

@@ -36,9 +36,10 @@ fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch> {
 fn tables(snapshot: &Snapshot) -> Result<RecordBatch> {
     let schemas: Vec<_> = snapshot.schemas().iter().collect();
     let series: Vec<_> = schemas.iter().map(|table| snapshot.symbols_of(table.id)).collect();
-    let rows = schemas.iter().zip(&series).map(|(table, names)| {
-        names.iter().map(|name| snapshot.series_rows(table.id, name)).sum::<u64>()
-    });
+    let rows = schemas
+        .iter()
+        .zip(&series)
+        .map(|(table, names)| names.iter().map(|name| snapshot.series_rows(table.id, name)).sum::<u64>());
     batch(vec![
         ("name", Arc::new(StringArray::from_iter_values(schemas.iter().map(|table| &*table.name)))),
         ("table_id", Arc::new(UInt16Array::from_iter_values(schemas.iter().map(|table| table.id.0)))),

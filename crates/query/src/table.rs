@@ -55,7 +55,8 @@ impl TableProvider for SnapshotTable {
         filters: &[Expr],
         _limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let constraints = filters.iter().filter_map(Constraints::of).fold(Constraints::NONE, Constraints::and);
+        let constraints =
+            filters.iter().filter_map(Constraints::of).fold(Constraints::NONE, Constraints::and);
         let columns = match projection {
             Some(columns) => columns.clone(),
             None => (0..self.arrow_schema.fields().len()).collect(),

@@ -265,8 +265,10 @@ impl Snapshot {
     /// The number of records of a series.
     pub fn series_rows(&self, table: TableId, symbol: &str) -> u64 {
         let files = self.pieces.tables.iter().filter_map(|file| file.series(table, symbol));
-        let memtables = self.pieces.memtables.iter().filter_map(|memtable| self.mem_series(memtable, table, symbol));
-        files.map(|series| series.rows()).sum::<u64>() + memtables.map(|series| series.len() as u64).sum::<u64>()
+        let memtables =
+            self.pieces.memtables.iter().filter_map(|memtable| self.mem_series(memtable, table, symbol));
+        files.map(|series| series.rows()).sum::<u64>()
+            + memtables.map(|series| series.len() as u64).sum::<u64>()
     }
 
     fn mem_series<'a>(
