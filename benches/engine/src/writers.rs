@@ -136,13 +136,11 @@ fn on_tasks(runtime: &Runtime, db: &Arc<Db>, writers: usize) -> Result<(Cost, u6
     Ok((took, counts.into_iter().sum::<Result<u64, AnyError>>()?))
 }
 
-fn write(db: Arc<Db>, stop: Arc<AtomicBool>) -> impl Future<Output = Result<u64, AnyError>> + Send {
-    async move {
-        let mut count = 0;
-        while !stop.load(Ordering::Relaxed) {
-            db.submit(input::next_trade()?.encode())?.await?;
-            count += 1;
-        }
-        Ok(count)
+async fn write(db: Arc<Db>, stop: Arc<AtomicBool>) -> Result<u64, AnyError> {
+    let mut count = 0;
+    while !stop.load(Ordering::Relaxed) {
+        db.submit(input::next_trade()?.encode())?.await?;
+        count += 1;
     }
+    Ok(count)
 }

@@ -54,7 +54,7 @@ pub(crate) enum Command {
     /// Runs a simulated market against a fresh database and shows live queries
     Demo(demo::DemoArgs),
     /// Reads files (CSV, Parquet; .gz, .zst and .zip) into a table
-    Import(import::ImportArgs),
+    Import(Box<import::ImportArgs>),
     /// Runs SQL: one query, a file of statements, or an interactive shell
     Sql(sql::SqlArgs),
     /// Checks every checksum, chain and count of a data directory

@@ -94,7 +94,7 @@ fn a_table_is_whole_in_a_pipe() {
         " a,\"b\"\\né | 61800.2 | 18446744073709551615\n",
         "          |         |                    0\n",
     );
-    assert_eq!(text(begin, &[batch.clone()]), expected);
+    assert_eq!(text(begin, std::slice::from_ref(&batch)), expected);
 }
 
 #[test]

@@ -214,7 +214,7 @@ fn difference(kind: &str, expected: &Value, found: Option<&str>) -> Option<Strin
         (Value::Null, None) => true,
         (Value::Null, Some(_)) | (_, None) => false,
         (expected, Some(found)) => match kind {
-            "int" => found == expected.to_string(),
+            "int" => expected.to_string().as_str() == found,
             "double" => number(found) == number(text(expected)),
             "computed" => {
                 let (found, expected) = (number(found), number(text(expected)));
