@@ -1,6 +1,5 @@
 //! Many writers of small synced batches: threads that wait, and tasks that await.
 
-use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

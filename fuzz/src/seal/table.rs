@@ -56,19 +56,22 @@ pub fn table(bytes: &mut [u8]) {
 fn blocks(bytes: &mut [u8], (index, length): (usize, usize)) {
     let length = length.min(bytes.len());
     for (number, at) in (index..index.saturating_add(length)).step_by(BLOCK_ENTRY_BYTES).enumerate() {
-        let (Some(offset), Some(length)) = (u64_at(bytes, at), u32_at(bytes, at + 8)) else { return };
+        let (Some(offset), Some(length)) = (u64_at(bytes, at), u32_at(bytes, at.saturating_add(8))) else {
+            return;
+        };
         let Some(block) = part(bytes, offset, length) else { continue };
         let crc = checksum(Kind::Block, number as u32, block);
-        put(bytes, at + 12, &crc.to_le_bytes());
+        put(bytes, at.saturating_add(12), &crc.to_le_bytes());
     }
 }
 
 fn pages(bytes: &mut [u8], (columns, length): (usize, usize), (checksums, _): (usize, usize)) {
     let length = length.min(bytes.len());
     for at in (columns..columns.saturating_add(length)).step_by(ID_COLUMN_BYTES) {
-        let Some(mut number) = array(bytes, at + 56).map(u32::from_le_bytes) else { return };
-        for place in [at + 24, at + 40] {
-            let (Some(offset), Some(length)) = (u64_at(bytes, place), u64_at(bytes, place + 8)) else {
+        let Some(mut number) = array(bytes, at.saturating_add(56)).map(u32::from_le_bytes) else { return };
+        for place in [at.saturating_add(24), at.saturating_add(40)] {
+            let (Some(offset), Some(length)) = (u64_at(bytes, place), u64_at(bytes, place.saturating_add(8)))
+            else {
                 return;
             };
             for from in (0..length.min(bytes.len())).step_by(PAGE_BYTES) {

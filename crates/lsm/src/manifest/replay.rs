@@ -98,7 +98,8 @@ impl Replay<'_> {
                 }
             }
         };
-        if replayed.end < replayed.durable_end {
+        // A manifest is named only when its first edit is durable, so one without edits is never right.
+        if replayed.end < replayed.durable_end || replayed.edits == 0 {
             let proof = if marked_end > replayed.end { "a mark" } else { "CURRENT" };
             let reason =
                 format!("{broken}; {proof} says that it was durable up to byte {}", replayed.durable_end);

@@ -116,6 +116,23 @@ fn an_edit_that_contradicts_the_version_is_corruption() {
     assert!(error.to_string().contains("file 99 is not there"), "{error}");
 }
 
+/// A `CURRENT` that says too little, under a right checksum: a manifest of zeros behind it was read as an empty database.
+#[test]
+fn a_manifest_without_its_first_edit_is_never_an_empty_version() {
+    let (memory, _, _) = closed();
+    let mut current = decode_current(&memory.file_bytes(path("CURRENT")).unwrap()).unwrap();
+    let file = memory.file_bytes(path("MANIFEST-000001")).unwrap();
+    for first_frame_end in [0, 64, MANIFEST_BLOCK_BYTES] {
+        current.first_frame_end = first_frame_end;
+        for len in [64, 1536, MANIFEST_BLOCK_BYTES as usize, file.len()] {
+            let mut bytes = file[..len].to_vec();
+            bytes[64..].fill(0);
+            let error = replay_manifest(&path("MANIFEST-000001"), &bytes, &identity(), &current).unwrap_err();
+            assert!(matches!(error, ManifestError::Corrupt { ordinal: 0, .. }), "{error}");
+        }
+    }
+}
+
 #[test]
 fn every_byte_of_current_and_identity() {
     let (memory, _, _) = closed();
