@@ -2,8 +2,6 @@
 //!
 //! Run it from the folder `fuzz`: `cargo run --example seeds`. What is there already stays.
 
-#![allow(clippy::disallowed_methods, reason = "writes inputs of a tool, which are no part of a database")]
-
 use std::error::Error;
 use std::fs;
 use std::path::Path;

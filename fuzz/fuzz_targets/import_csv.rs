@@ -1,7 +1,6 @@
 //! Files that are to be imported: text, and text in gzip, zstd and zip. Parquet is left to those who decode it.
 
 #![no_main]
-#![allow(clippy::disallowed_methods, reason = "imports a file of its own, outside of any database")]
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

@@ -28,7 +28,7 @@ pub fn manifest(bytes: &mut [u8], number: u64) -> Option<(u64, u32)> {
     put(bytes, 40, &number.to_le_bytes());
     preamble(bytes, b"TBKMANIF");
     for at in MARKS {
-        let Some(mark) = bytes.get_mut(at..at + MARK_BYTES) else { return None };
+        let mark = bytes.get_mut(at..at + MARK_BYTES)?;
         if mark[..8] == *b"TBKMARKM" {
             let mut crc = seed(number, at);
             crc.update(&mark[..MARK_BYTES - 4]);
