@@ -16,6 +16,9 @@ const CALLS_OF_SLICE: usize = 2_000;
 const SLICES: usize = 20;
 /// Every so many rows is one that is asked for: more than the caches hold.
 const KEY_EVERY: u64 = 37;
+const HOT_KEYS: usize = 64;
+/// Two places, three reads, hot keys and all keys.
+const VARIANTS: usize = 12;
 const FOREIGN_IDS: u64 = 1_000_000;
 
 /// A database whose rows are all in one place, and what can be asked of it.
@@ -39,10 +42,10 @@ pub fn reads(setting: &Setting) -> Result<(), AnyError> {
     let kinds: [(&str, Read, f64); 3] =
         [("`get`, by key", get, 1.0), ("`last`, last at a time", last, 1.0), ("`by_id`", by_id, 5.0)];
     let mut timer = Runs::default();
-    let mut p50 = vec![Runs::default(); 6];
-    let mut p99 = vec![Runs::default(); 6];
+    let mut p50 = vec![Runs::default(); VARIANTS];
+    let mut p99 = vec![Runs::default(); VARIANTS];
     for run in 0..=setting.runs {
-        let mut nanos: Vec<Vec<f64>> = vec![Vec::new(); 6];
+        let mut nanos: Vec<Vec<f64>> = vec![Vec::new(); VARIANTS];
         let mut empty = Vec::new();
         for slice in 0..SLICES {
             for _ in 0..CALLS_OF_SLICE {
@@ -50,10 +53,11 @@ pub fn reads(setting: &Setting) -> Result<(), AnyError> {
                 empty.push(begun.elapsed().as_nanos() as f64);
             }
             for (at, nanos) in nanos.iter_mut().enumerate() {
-                let (place, (_, read, _)) = (&places[at / 3], kinds[at % 3]);
+                let (place, (_, read, _)) = (&places[at / 6], kinds[at / 2 % 3]);
+                let keys = asked(place, at);
                 for call in 0..CALLS_OF_SLICE {
-                    let number = (slice * CALLS_OF_SLICE + call).wrapping_mul(0x9e37_79b9) % place.keys.len();
-                    let key = place.keys[number];
+                    let number = (slice * CALLS_OF_SLICE + call).wrapping_mul(0x9e37_79b9) % keys.len();
+                    let key = keys[number];
                     let begun = Instant::now();
                     let found = read(place, key)?;
                     nanos.push(begun.elapsed().as_nanos() as f64);
@@ -72,23 +76,28 @@ pub fn reads(setting: &Setting) -> Result<(), AnyError> {
             }
         }
     }
-    for at in 0..6 {
-        let (place, (what, _, budget_us)) = (&places[at / 3], kinds[at % 3]);
+    for at in 0..VARIANTS {
+        let (place, (what, _, budget_us)) = (&places[at / 6], kinds[at / 2 % 3]);
+        let keys = asked(place, at).len();
         Line {
-            what: &format!("point read {what}, {}, warm: p50", place.name),
+            what: &format!("point read {what}, {}, {keys} keys: p50", place.name),
             unit: "ns",
             measured: &p50[at],
             baseline: Some(("reading the clock twice", &timer)),
             note: format!(
-                "p99 {} ns; budget {budget_us} µs; the clock's share is not subtracted; {} keys of {rows} trades, {SYMBOLS} symbols",
+                "p99 {} ns; budget {budget_us} µs; the clock's share is not subtracted; of {rows} trades, {SYMBOLS} symbols",
                 p99[at],
-                place.keys.len()
             ),
         }
         .print();
     }
     let table = places[0].snapshot.pieces().tables.first().ok_or("nothing was flushed")?;
     filter(setting, table, rows)
+}
+
+/// The keys of a variant: a few that stay in the caches of the processor, or more than these hold.
+fn asked(place: &Place, variant: usize) -> &[Key] {
+    if variant.is_multiple_of(2) { &place.keys[..HOT_KEYS] } else { &place.keys }
 }
 
 /// Options with which nothing is flushed before it is asked for.
