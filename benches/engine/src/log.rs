@@ -7,15 +7,13 @@ use std::sync::mpsc::Sender;
 use tapebook_record::EncodedBatch;
 use tapebook_vfs::Vfs;
 use tapebook_wal::{
-    AppendError, DurableEntry, DurableSink, LogIdentity, Proposal, RecoveryOptions, Wal, WalError,
-    WalOptions, recover,
+    AppendError, DurableEntry, DurableSink, FRAME_ALIGN, FRAME_HEADER_BYTES, LogIdentity, Proposal,
+    RecoveryOptions, Wal, WalError, WalOptions, recover,
 };
 
 use crate::AnyError;
 
 const IDENTITY: LogIdentity = LogIdentity { cluster_id: 7, node_id: 1 };
-/// Bytes of a frame before its payload, and what a frame's length is a multiple of.
-const FRAME_HEADER_BYTES: usize = tapebook_wal::FRAME_HEADER_BYTES;
 
 /// Tells whoever sent a ticket that its entry is durable.
 pub struct Told;
@@ -54,5 +52,5 @@ pub fn refused<T>(refused: AppendError<T>) -> WalError {
 
 /// The bytes that a payload takes in the log.
 pub fn frame_bytes(payload_bytes: usize) -> usize {
-    FRAME_HEADER_BYTES + payload_bytes.next_multiple_of(tapebook_wal::FRAME_ALIGN)
+    FRAME_HEADER_BYTES + payload_bytes.next_multiple_of(FRAME_ALIGN)
 }

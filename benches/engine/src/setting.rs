@@ -28,7 +28,7 @@ impl Setting {
     }
 }
 
-/// The bytes of the files directly in a directory.
+/// The files directly in a directory, by name.
 pub fn files_in(dir: &Path) -> Result<Vec<PathBuf>, AnyError> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(dir)? {
