@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Proves the direction of dependencies that ARCHITECTURE.md draws: each crate names only those it may know.
+# And that `cargo run` and `cargo test` build every dependency with the same features, hence once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,6 +36,11 @@ only() {
     done
 }
 
+# Every dependency with its features, as the options of `cargo tree` select and unify them.
+dependencies_with_features() {
+    cargo tree "$@" --prefix none --format '{p} {f}' --offline | sed 's/ (\*)$//' | sort -u
+}
+
 cargo fetch --quiet
 all=$(cargo metadata --no-deps --format-version 1 --offline | grep -o '"name":"tapebook[a-z-]*","version"' \
     | cut -d'"' -f4 | sort -u)
@@ -50,6 +56,14 @@ may tapebook-import tapebook-record
 only datafusion tapebook-query
 only memmap2 tapebook-vfs
 only rustix tapebook-vfs
+
+twice=$(comm -23 <(dependencies_with_features --package tapebook-cli --edges normal) \
+    <(dependencies_with_features --workspace --edges normal,dev))
+if [[ -n $twice ]]; then
+    printf 'the command builds these with fewer features than the tests do, so they and all above them are built twice:\n%s\n' \
+        "$twice" >&2
+    failed=1
+fi
 
 if [[ $failed -ne 0 ]]; then
     exit 1
