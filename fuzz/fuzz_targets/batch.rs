@@ -2,11 +2,9 @@
 
 #![no_main]
 
-use std::sync::Arc;
-
 use libfuzzer_sys::fuzz_target;
 use tapebook_fuzz::{AS_IT_IS, rows, seal, split};
-use tapebook_record::{AlignedBytes, EncodedBatch, RawRecord, Schemas, TableId};
+use tapebook_record::{AlignedBytes, EncodedBatch, RawRecord, Schemas, SharedBytes, TableId};
 
 fuzz_target!(|input: &[u8]| {
     let (mode, bytes) = split(input);
@@ -14,9 +12,9 @@ fuzz_target!(|input: &[u8]| {
     if mode != AS_IT_IS {
         seal::batch(&mut bytes);
     }
-    let bytes = Arc::new(bytes);
+    let bytes = SharedBytes::from(bytes);
     let schemas = Schemas::standard();
-    let from_log = EncodedBatch::from_log(Arc::clone(&bytes));
+    let from_log = EncodedBatch::from_log(bytes.clone());
     match (EncodedBatch::check(bytes, &schemas), from_log) {
         (Ok(_), Err(error)) => panic!("the log would refuse what was taken from outside: {error}"),
         (Ok(batch), Ok(_)) => read(&batch, &schemas, true),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tapebook::{Db, Durability};
-use tapebook_record::AlignedBytes;
+use tapebook_record::SharedBytes;
 use tapebook_vfs::{RealVfs, Vfs};
 use tapebook_wal::{Proposal, WalOptions};
 
@@ -25,7 +25,7 @@ pub fn one_writer(setting: &Setting) -> Result<(), AnyError> {
     let wal = log::open(&vfs, &dir.path().join("log"), WalOptions::default())?;
     let db = Db::open(dir.path().join("db"))?;
     let mut bare = BareFile::prepared(&dir.path().join("bare"), 64 << 20)?;
-    let payload = Arc::new(AlignedBytes::from(&[0x5a; PAYLOAD_BYTES][..]));
+    let payload = SharedBytes::from(&[0x5a; PAYLOAD_BYTES][..]);
     let batch_bytes = input::one_trade(0)?.encoded_bytes();
     let frame = vec![0x5a; frame_bytes(PAYLOAD_BYTES)];
     let trade_frame = vec![0x5a; frame_bytes(batch_bytes)];
@@ -43,7 +43,7 @@ pub fn one_writer(setting: &Setting) -> Result<(), AnyError> {
                         match variant {
                             0 => bare.write(&frame)?,
                             1 => wal
-                                .append(Proposal::batch(1, 1, Arc::clone(&payload)), None)
+                                .append(Proposal::batch(1, 1, payload.clone()), None)
                                 .map_err(log::refused)?,
                             2 => bare.write(&trade_frame)?,
                             _ => {

@@ -68,7 +68,7 @@ impl Db {
         self.committer.check_limits(&batch, Limits { symbols_max, producers_max })?;
         self.admit()?;
         let completion = Completion::new(&self.committer.waiters);
-        let proposal = Proposal::batch(self.term, self.node_id, Arc::clone(batch.bytes()));
+        let proposal = Proposal::batch(self.term, self.node_id, batch.bytes().clone());
         let ticket = Ticket { batch: Some(batch), completer: Completer::new(&completion) };
         let wal = self.wal()?;
         match durability {

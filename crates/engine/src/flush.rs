@@ -7,8 +7,8 @@ use std::time::Duration;
 use tapebook_lsm::key::{Direction, TimeRange};
 use tapebook_lsm::manifest::layout::TEMPORARY_SUFFIX;
 use tapebook_lsm::manifest::{
-    Identity, LogId, LogRange, Manifest, ManifestError, PARTITION_AS_FLUSHED, SeqRange, StateFile,
-    StateHeader, StateRef, TableFile, VersionEdit,
+    Identity, LogRange, Manifest, ManifestError, PARTITION_AS_FLUSHED, SeqRange, StateFile, StateHeader,
+    StateRef, TableFile, VersionEdit,
 };
 use tapebook_lsm::sstable::{Table, TableIdentity, TableMeta, TableWriter, TableWriterOptions};
 use tapebook_vfs::Vfs;
@@ -16,7 +16,7 @@ use tapebook_wal::Wal;
 
 use crate::apply::Frozen;
 use crate::commit::Committer;
-use crate::state::encode_sections;
+use crate::state::{encode_sections, to_manifest};
 use crate::{FlushError, Layout};
 
 /// How long the flushing thread waits before it tries again after a failure.
@@ -170,11 +170,7 @@ impl Flusher {
             cluster_id: self.identity.cluster_id,
             node_id: self.identity.node_id,
             file_id,
-            applied: LogId {
-                term: state.applied.term,
-                leader_node: state.applied.leader_node,
-                index: state.applied.index,
-            },
+            applied: to_manifest(state.applied),
             last_seq: state.last_seq,
             epoch,
             rolling_hash: state.rolling_hash,

@@ -41,6 +41,7 @@ mod layout;
 mod open;
 mod options;
 mod producers;
+mod replay;
 mod state;
 mod stats;
 mod verify;

@@ -8,18 +8,16 @@ use tapebook_lsm::manifest::{
     Identity, Manifest, StateFile, StorageError, TableFile, Version, layout as names,
 };
 use tapebook_lsm::sstable::{Table, TableIdentity};
-use tapebook_record::{AlignedBytes, EncodedBatch};
+use tapebook_record::SharedBytes;
 use tapebook_vfs::Vfs;
-use tapebook_wal::{
-    EntryKind, LogId, LogIdentity, Proposal, Recovered, RecoveredEntry, RecoveryOptions, VisitResult, Wal,
-    recover,
-};
+use tapebook_wal::{EntryKind, LogIdentity, Proposal, RecoveryOptions, Wal};
 
 use crate::append::{Completer, Completion, PendingAppend};
 use crate::apply::Applier;
 use crate::commit::{Committer, Ticket};
 use crate::flush::{Files, Flusher};
-use crate::state::{SystemState, decode_sections, membership_of_one};
+use crate::replay::Replay;
+use crate::state::{SystemState, decode_sections, from_manifest, membership_of_one};
 use crate::{Db, Layout, OpenError, OpenReport, Options};
 
 /// The node that a database is as long as it is alone.
@@ -43,13 +41,18 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
     let manifest = open_manifest(&vfs, dir, identity, created)?;
     let version = Arc::clone(manifest.version());
     let tables = open_tables(&*vfs, &layout, identity, &version)?;
-    let mut replay = Replay {
-        applier: Applier::new(read_state(&*vfs, dir, &identity, &version)?),
-        memtable_bytes: options.memtable_bytes,
-        entries: 0,
-        bytes: 0,
-    };
-    let recovered = recover_log(&vfs, &layout, identity, &version, &mut replay)?;
+    let state = read_state(&*vfs, dir, &identity, &version)?;
+    let mut replay = Replay::new(Applier::new(state), options.memtable_bytes);
+    let recovered = replay.run(
+        &vfs,
+        &layout,
+        LogIdentity { cluster_id: identity.cluster_id, node_id: identity.node_id },
+        &RecoveryOptions {
+            replay_from: version.log_start(),
+            durable_index: version.state().map_or(0, |state| state.applied.index),
+        },
+        options.background,
+    )?;
     let removed = remove_garbage(&*vfs, dir, &manifest)?;
     let report = OpenReport {
         created,
@@ -205,60 +208,11 @@ fn read_state(
         path: dir.join(names::state_name(named.file_id)),
         source,
     })?;
-    let LogId { term, leader_node, index } = LogId {
-        term: header.applied.term,
-        leader_node: header.applied.leader_node,
-        index: header.applied.index,
-    };
-    state.applied = LogId { term, leader_node, index };
+    state.applied = from_manifest(header.applied);
     state.commit_clock = header.commit_clock;
     state.last_seq = header.last_seq;
     state.rolling_hash = header.rolling_hash;
     Ok(state)
-}
-
-/// Applies what the log holds behind the last flush.
-struct Replay {
-    applier: Applier,
-    memtable_bytes: u64,
-    entries: u64,
-    bytes: u64,
-}
-
-impl Replay {
-    fn entry(&mut self, entry: RecoveredEntry<'_>) -> VisitResult {
-        if !entry.meta.kind.is_entry() {
-            return Ok(());
-        }
-        self.entries += 1;
-        self.bytes += entry.payload.len() as u64;
-        if entry.meta.kind != EntryKind::Batch {
-            self.applier.apply_other(&entry.meta, entry.payload);
-            return Ok(());
-        }
-        let batch = EncodedBatch::from_log(entry.to_payload())?;
-        // A batch that was refused when it was first applied is refused again.
-        let _ = self.applier.apply_batch(&entry.meta, &batch);
-        if self.applier.bytes() >= self.memtable_bytes {
-            self.applier.freeze();
-        }
-        Ok(())
-    }
-}
-
-fn recover_log(
-    vfs: &Arc<dyn Vfs>,
-    layout: &Layout,
-    identity: Identity,
-    version: &Version,
-    replay: &mut Replay,
-) -> Result<Recovered, OpenError> {
-    let identity = LogIdentity { cluster_id: identity.cluster_id, node_id: identity.node_id };
-    let options = RecoveryOptions {
-        replay_from: version.log_start(),
-        durable_index: version.state().map_or(0, |state| state.applied.index),
-    };
-    Ok(recover(vfs, &layout.wal(), identity, &options, &mut |entry| replay.entry(entry))?)
 }
 
 /// Removes what a crash left over, now that everything that counts was read without an error.
@@ -288,7 +242,7 @@ fn write_first_entry(
     node_id: u64,
 ) -> Result<(), OpenError> {
     let completion = Completion::new(&committer.waiters);
-    let payload = Arc::new(AlignedBytes::from(&*membership_of_one(node_id)));
+    let payload = SharedBytes::from(&*membership_of_one(node_id));
     let proposal = Proposal::entry(EntryKind::Membership, FIRST_TERM, node_id, payload);
     let ticket = Ticket { batch: None, completer: Completer::new(&completion) };
     wal.append(proposal, ticket).map_err(|refused| refused.error)?;

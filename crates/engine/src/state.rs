@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use tapebook_lsm::manifest::{SectionTag, StateSection};
+use tapebook_lsm::manifest::{self, SectionTag, StateSection};
 use tapebook_record::codec::{DecodeError, Decoder, Encoder};
 use tapebook_record::symbol::check_symbol;
 use tapebook_record::{Schemas, Symbols};
@@ -106,6 +106,16 @@ pub(crate) fn decode_producers(bytes: &[u8]) -> Result<Producers, DecodeError> {
     }
     decoder.finish()?;
     Ok(producers)
+}
+
+/// The log's name of an entry, as the manifest keeps it. The log and the LSM tree do not know each other.
+pub(crate) fn to_manifest(id: LogId) -> manifest::LogId {
+    manifest::LogId { term: id.term, leader_node: id.leader_node, index: id.index }
+}
+
+/// The opposite of [`to_manifest`].
+pub(crate) fn from_manifest(id: manifest::LogId) -> LogId {
+    LogId { term: id.term, leader_node: id.leader_node, index: id.index }
 }
 
 /// The version of every section that this code writes, and the newest that it reads.

@@ -20,6 +20,7 @@ pub mod projection;
 pub mod record;
 mod row_writer;
 pub mod schema;
+mod shared_bytes;
 pub mod slot;
 pub mod symbol;
 pub mod tables;
@@ -30,6 +31,7 @@ pub use checksum::{Crc32c, crc32c};
 pub use record::{RawRecord, Record};
 pub use row_writer::{RowWriter, ValueError};
 pub use schema::{Column, ColumnKind, Schemas, TableId, TableSchema, Words};
+pub use shared_bytes::SharedBytes;
 pub use slot::{Id, Level, Levels};
 pub use symbol::{SYMBOL_BYTES_MAX, SymbolError, Symbols};
 pub use tables::{

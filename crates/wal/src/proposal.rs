@@ -1,8 +1,6 @@
 //! What is proposed to the log.
 
-use std::sync::Arc;
-
-use tapebook_record::AlignedBytes;
+use tapebook_record::SharedBytes;
 
 use crate::format::{EntryKind, LogId, Vote};
 use crate::state::VOTE_COMMITTED_FLAG;
@@ -24,17 +22,17 @@ pub struct Proposal {
     /// the leader stamped.
     pub proposed_at: Option<i64>,
     /// The payload. It is shared, never copied as a whole.
-    pub payload: Arc<AlignedBytes>,
+    pub payload: SharedBytes,
 }
 
 impl Proposal {
     /// An entry whose index and clock the log gives.
-    pub fn entry(kind: EntryKind, term: u64, leader_node: u64, payload: Arc<AlignedBytes>) -> Self {
+    pub fn entry(kind: EntryKind, term: u64, leader_node: u64, payload: SharedBytes) -> Self {
         Self { kind, flags: 0, term, leader_node, index: None, proposed_at: None, payload }
     }
 
     /// A batch of records.
-    pub fn batch(term: u64, leader_node: u64, payload: Arc<AlignedBytes>) -> Self {
+    pub fn batch(term: u64, leader_node: u64, payload: SharedBytes) -> Self {
         Self::entry(EntryKind::Batch, term, leader_node, payload)
     }
 
@@ -68,7 +66,7 @@ impl Proposal {
             leader_node: log_id.leader_node,
             index: Some(log_id.index),
             proposed_at: None,
-            payload: Arc::new(AlignedBytes::new()),
+            payload: SharedBytes::default(),
         }
     }
 }

@@ -1,8 +1,6 @@
 //! The owner's side of the log: who hears that an entry is durable.
 
-use std::sync::Arc;
-
-use tapebook_record::AlignedBytes;
+use tapebook_record::SharedBytes;
 
 use crate::WalError;
 use crate::format::{FrameMeta, LogPosition, SegmentFacts};
@@ -15,7 +13,7 @@ pub struct DurableEntry<T> {
     /// What was written of it.
     pub meta: FrameMeta,
     /// Its payload, the bytes that were handed in.
-    pub payload: Arc<AlignedBytes>,
+    pub payload: SharedBytes,
     /// The ticket that was handed in with it.
     pub ticket: T,
 }

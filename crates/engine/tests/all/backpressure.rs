@@ -107,7 +107,7 @@ fn closing_and_dropping_end_while_a_flush_is_under_way() {
     for close in [true, false] {
         let disk = MemoryVfs::new(3);
         let (gate, vfs) = gated(&disk);
-        let db = open(Options { frozen_memtables_max: 4, ..small(vfs) });
+        let db = open(Options { frozen_memtables_max: 100, ..small(vfs) });
         append(&db, trades("S", 0, 0..50));
         append(&db, trades("S", 50, 50..100));
         gate.wait_for_arrival();

@@ -9,6 +9,7 @@ mod faults;
 mod hook;
 mod model;
 mod random;
+mod replay;
 mod rows;
 mod support;
 mod syncs;

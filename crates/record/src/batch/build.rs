@@ -1,7 +1,6 @@
 //! Fills a batch and encodes it.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use super::header::{BatchHeader, CRC_COVERS_FROM, HEADER_BYTES, Producer, ROW_HEADER_BYTES, RowHeader};
 use super::{BATCH_BYTES_MAX, BATCH_FORMAT, EncodedBatch};
@@ -205,7 +204,7 @@ impl Batch {
         header.write(&mut bytes);
         header.crc = crc32c(&bytes[CRC_COVERS_FROM..]);
         header.write(&mut bytes);
-        EncodedBatch::new(Arc::new(bytes), header)
+        EncodedBatch::new(bytes.into(), header)
     }
 }
 

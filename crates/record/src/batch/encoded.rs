@@ -1,11 +1,10 @@
 //! An encoded batch: bytes that are known to be well formed.
 
 use std::fmt;
-use std::sync::Arc;
 
 use super::check::{self, BatchError};
 use super::header::{BatchHeader, HEADER_BYTES, Producer, ROW_HEADER_BYTES, RowHeader};
-use crate::AlignedBytes;
+use crate::SharedBytes;
 use crate::schema::Schemas;
 
 /// A batch as the log, the MemTable, followers and subscribers use it. Cloning shares the bytes.
@@ -14,17 +13,17 @@ use crate::schema::Schemas;
 /// whose checksum vouches for bytes that did.
 #[derive(Clone)]
 pub struct EncodedBatch {
-    bytes: Arc<AlignedBytes>,
+    bytes: SharedBytes,
     header: BatchHeader,
 }
 
 impl EncodedBatch {
-    pub(super) fn new(bytes: Arc<AlignedBytes>, header: BatchHeader) -> Self {
+    pub(super) fn new(bytes: SharedBytes, header: BatchHeader) -> Self {
         Self { bytes, header }
     }
 
     /// Checks a batch that comes from outside, completely: checksum, structure, every value.
-    pub fn check(bytes: Arc<AlignedBytes>, schemas: &Schemas) -> Result<Self, BatchError> {
+    pub fn check(bytes: SharedBytes, schemas: &Schemas) -> Result<Self, BatchError> {
         let header = check::checksum(&bytes)?;
         check::structure(&bytes, &header)?;
         check::rows(&bytes, &header, schemas)?;
@@ -32,7 +31,7 @@ impl EncodedBatch {
     }
 
     /// Takes a batch back from our own log: checksum and structure are checked, values were when it went in.
-    pub fn from_log(bytes: Arc<AlignedBytes>) -> Result<Self, BatchError> {
+    pub fn from_log(bytes: SharedBytes) -> Result<Self, BatchError> {
         let header = check::checksum(&bytes)?;
         check::structure(&bytes, &header)?;
         Ok(Self { bytes, header })
@@ -59,7 +58,7 @@ impl EncodedBatch {
     }
 
     /// The encoded bytes.
-    pub fn bytes(&self) -> &Arc<AlignedBytes> {
+    pub fn bytes(&self) -> &SharedBytes {
         &self.bytes
     }
 

@@ -4,7 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tapebook_record::AlignedBytes;
+use tapebook_record::SharedBytes;
 use tapebook_vfs::{OpenMode, Vfs};
 
 use super::{SegmentScanner, Step};
@@ -21,7 +21,7 @@ pub struct LogEntry {
     /// What it says.
     pub meta: FrameMeta,
     /// The payload.
-    pub payload: Arc<AlignedBytes>,
+    pub payload: SharedBytes,
 }
 
 /// Why reading ended early.
@@ -207,7 +207,7 @@ impl OpenSegment {
             if frame.meta.kind.is_entry() && frame.meta.index < from_index {
                 continue;
             }
-            let payload = Arc::new(AlignedBytes::from(frame.payload));
+            let payload = SharedBytes::from(frame.payload);
             return Ok(Some(LogEntry { position: frame.position, meta: frame.meta, payload }));
         }
     }

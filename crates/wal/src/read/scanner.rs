@@ -3,10 +3,11 @@
 //! Knows checksums, identities and positions. Whether one frame follows another is for its users to judge.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use tapebook_record::{AlignedBytes, Crc32c};
+use tapebook_record::{AlignedBytes, Crc32c, SharedBytes};
 use tapebook_vfs::{File, OpenMode, Vfs};
 
 use crate::format::{
@@ -37,9 +38,12 @@ pub(crate) struct SegmentScanner {
     offset: u64,
     /// The file offset behind the last frame.
     end: u64,
-    buffer: AlignedBytes,
+    /// Payloads that were shared keep it in memory; it is read into again only where there are none.
+    buffer: Arc<AlignedBytes>,
     buffer_offset: u64,
     buffered: usize,
+    /// Where in the buffer the payload of the last frame lies.
+    payload: Range<usize>,
 }
 
 impl SegmentScanner {
@@ -51,9 +55,10 @@ impl SegmentScanner {
             base: header.base.0,
             offset: SEGMENT_BLOCK_BYTES as u64,
             end: header.segment_bytes - SEGMENT_BLOCK_BYTES as u64,
-            buffer: AlignedBytes::new(),
+            buffer: Arc::default(),
             buffer_offset: 0,
             buffered: 0,
+            payload: 0..0,
         }
     }
 
@@ -96,10 +101,17 @@ impl SegmentScanner {
         match decode_frame_seeded(&self.buffer[start..available], &self.seed, position) {
             Ok(frame) => {
                 self.offset = at + total as u64;
+                let payload_start = start + FRAME_HEADER_BYTES;
+                self.payload = payload_start..payload_start + frame.payload.len();
                 Ok(Step::Frame(frame))
             }
             Err(error) => Ok(Step::Invalid(error)),
         }
+    }
+
+    /// The payload of the frame that the last step found. Nothing was sought or stepped over since.
+    pub fn shared_payload(&self) -> SharedBytes {
+        SharedBytes::part(&self.buffer, self.payload.clone())
     }
 
     /// Moves on to the next place whose bytes claim to be a frame of this place; false where there is none up to the
@@ -138,23 +150,28 @@ impl SegmentScanner {
 
     fn fill(&mut self, wanted: usize) -> io::Result<()> {
         let buffered_end = self.buffer_offset + self.buffered as u64;
-        let keep = if (self.buffer_offset..buffered_end).contains(&self.offset) {
-            let start = (self.offset - self.buffer_offset) as usize;
-            self.buffer.copy_within(start..self.buffered, 0);
-            self.buffered - start
+        let kept = if (self.buffer_offset..buffered_end).contains(&self.offset) {
+            (self.offset - self.buffer_offset) as usize..self.buffered
         } else {
-            0
+            0..0
         };
         let capacity = READ_BYTES.max(wanted);
-        if self.buffer.len() < capacity {
-            self.buffer.resize(capacity);
-        }
         self.buffer_offset = self.offset;
-        self.buffered = keep;
+        self.buffered = kept.len();
+        let same = self.buffer.len() >= capacity && Arc::get_mut(&mut self.buffer).is_some();
+        if !same {
+            let mut next = AlignedBytes::zeroed(capacity);
+            next[..kept.len()].copy_from_slice(&self.buffer[kept.clone()]);
+            self.buffer = Arc::new(next);
+        }
+        let buffer = Arc::get_mut(&mut self.buffer).expect("no payload of this buffer is in use");
+        if same {
+            buffer.copy_within(kept, 0);
+        }
         let room = (self.end + SEGMENT_BLOCK_BYTES as u64 - self.offset).min(capacity as u64) as usize;
         while self.buffered < room.min(capacity) {
             let at = self.offset + self.buffered as u64;
-            match self.file.read_at(at, &mut self.buffer[self.buffered..room])? {
+            match self.file.read_at(at, &mut buffer[self.buffered..room])? {
                 0 => break,
                 read => self.buffered += read,
             }

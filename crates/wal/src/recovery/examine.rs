@@ -29,7 +29,7 @@ pub(crate) fn examine(
     segments: &[SegmentFile],
     mark: Option<Mark>,
     options: &RecoveryOptions,
-    visit: &mut dyn FnMut(RecoveredEntry<'_>) -> VisitResult,
+    visit: &mut dyn FnMut(RecoveredEntry) -> VisitResult,
 ) -> Result<Examined, RecoveryError> {
     let replay_from = options.replay_from.max(1);
     let Some(first) = segments.first() else {
@@ -95,7 +95,7 @@ struct Examination<'v> {
     state: LogState,
     durable: LogPosition,
     replay_from: u64,
-    visit: &'v mut dyn FnMut(RecoveredEntry<'_>) -> VisitResult,
+    visit: &'v mut dyn FnMut(RecoveredEntry) -> VisitResult,
 }
 
 impl Examination<'_> {
@@ -129,7 +129,8 @@ impl Examination<'_> {
             if frame.meta.kind.is_entry() && frame.meta.index < self.replay_from {
                 continue;
             }
-            let entry = RecoveredEntry { position: frame.position, meta: frame.meta, payload: frame.payload };
+            let (position, meta) = (frame.position, frame.meta);
+            let entry = RecoveredEntry { position, meta, payload: scanner.shared_payload() };
             (self.visit)(entry).map_err(|source| RecoveryError::Visitor {
                 path: segment.path.clone(),
                 offset,

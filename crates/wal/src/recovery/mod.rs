@@ -43,7 +43,7 @@ pub fn recover(
     dir: &Path,
     identity: LogIdentity,
     options: &RecoveryOptions,
-    visit: &mut dyn FnMut(RecoveredEntry<'_>) -> VisitResult,
+    visit: &mut dyn FnMut(RecoveredEntry) -> VisitResult,
 ) -> Result<Recovered, RecoveryError> {
     let at_dir = |source| RecoveryError::io(dir, source);
     vfs.create_dir_all(dir).map_err(at_dir)?;

@@ -1,9 +1,8 @@
 //! What recovery is asked, and what it found.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use tapebook_record::AlignedBytes;
+use tapebook_record::SharedBytes;
 
 use crate::format::{FrameMeta, LogIdentity, LogPosition, SegmentHeader};
 use crate::mark_file::MarkFile;
@@ -19,21 +18,14 @@ pub struct RecoveryOptions {
 }
 
 /// An entry or note, while recovery reads it.
-#[derive(Clone, Copy, Debug)]
-pub struct RecoveredEntry<'a> {
+#[derive(Clone, Debug)]
+pub struct RecoveredEntry {
     /// Where it lies.
     pub position: LogPosition,
     /// What it says.
     pub meta: FrameMeta,
-    /// The payload, aligned to 16, in recovery's own buffer.
-    pub payload: &'a [u8],
-}
-
-impl RecoveredEntry<'_> {
-    /// A copy of the payload, to keep.
-    pub fn to_payload(&self) -> Arc<AlignedBytes> {
-        Arc::new(AlignedBytes::from(self.payload))
-    }
+    /// The payload. It shares recovery's buffer with its neighbours: whoever keeps one payload in a hundred should copy it.
+    pub payload: SharedBytes,
 }
 
 /// The end of the log that was cut, because nobody was ever told about it.

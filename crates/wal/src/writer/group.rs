@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 
-use tapebook_record::{AlignedBytes, Crc32c};
+use tapebook_record::Crc32c;
 use tapebook_vfs::File;
 
 use crate::format::{FRAME_ALIGN, FrameLinks, FrameMeta, encode_frame_header};
@@ -60,7 +60,7 @@ impl GroupBytes {
         &self,
         file: &dyn File,
         offset: u64,
-        payload_of: impl Fn(usize) -> &'a AlignedBytes,
+        payload_of: impl Fn(usize) -> &'a [u8],
     ) -> io::Result<()> {
         if self.referenced.is_empty() {
             return file.write_all_at(offset, &[IoSlice::new(&self.bytes)]);

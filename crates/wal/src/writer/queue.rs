@@ -1,9 +1,8 @@
 //! What is admitted and not yet written, and who may write.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use tapebook_record::AlignedBytes;
+use tapebook_record::SharedBytes;
 
 use super::plan::{Placement, Plan};
 use super::prepare::{Preparation, Spare};
@@ -17,7 +16,7 @@ use crate::{Proposal, WalError, WalOptions};
 pub(crate) struct Queued<T> {
     pub placement: Placement,
     pub meta: FrameMeta,
-    pub payload: Arc<AlignedBytes>,
+    pub payload: SharedBytes,
     pub ticket: T,
 }
 

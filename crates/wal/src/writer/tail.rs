@@ -153,7 +153,7 @@ impl<T> Tail<T> {
         }
         let offset = self.end.0 - self.header.base.0;
         self.bytes
-            .write(&*self.file, offset, |entry| &self.group[entry].payload)
+            .write(&*self.file, offset, |entry| &*self.group[entry].payload)
             .map_err(|source| WalError::poisoned("write", &self.path, source))?;
         let began = vfs.clock().monotonic();
         self.file.sync_data().map_err(|source| WalError::poisoned("sync", &self.path, source))?;

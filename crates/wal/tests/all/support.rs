@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tapebook_record::AlignedBytes;
+use tapebook_record::{AlignedBytes, SharedBytes};
 use tapebook_vfs::{MemoryVfs, Vfs};
 use tapebook_wal::{
     DurableEntry, DurableSink, EntryKind, LogIdentity, Proposal, Recovered, RecoveryError, RecoveryOptions,
@@ -79,16 +79,16 @@ pub fn stepped() -> WalOptions {
     }
 }
 
-pub fn payload(seed: u64, len: usize) -> Arc<AlignedBytes> {
+pub fn payload(seed: u64, len: usize) -> SharedBytes {
     let mut random = Random(seed);
     let mut bytes = AlignedBytes::zeroed(len);
     for byte in bytes.iter_mut() {
         *byte = random.next() as u8;
     }
-    Arc::new(bytes)
+    bytes.into()
 }
 
-pub fn batch(payload: Arc<AlignedBytes>) -> Proposal {
+pub fn batch(payload: SharedBytes) -> Proposal {
     Proposal::batch(1, IDENTITY.node_id, payload)
 }
 

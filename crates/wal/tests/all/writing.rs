@@ -1,8 +1,6 @@
 //! Appending, rolling, purging, sealing, and what comes back after a restart.
 
-use std::sync::Arc;
-
-use tapebook_record::AlignedBytes;
+use tapebook_record::SharedBytes;
 use tapebook_wal::{EntryKind, LogId, Proposal, RecoveryOptions, Vote};
 
 use crate::support::*;
@@ -38,8 +36,7 @@ fn segments_roll_and_restate_what_older_ones_said() {
     let (_, vfs) = disk(2);
     let (wal, sink) = start(&vfs, stepped());
     wal.append(Proposal::vote(Vote { term: 4, node: 9, committed: true }), 0).unwrap();
-    let membership =
-        Proposal::entry(EntryKind::Membership, 4, 9, Arc::new(AlignedBytes::from(&b"three nodes"[..])));
+    let membership = Proposal::entry(EntryKind::Membership, 4, 9, SharedBytes::from(&b"three nodes"[..]));
     wal.append(membership, 1).unwrap();
     wal.append(Proposal::commit_mark(LogId { term: 4, leader_node: 9, index: 1 }), 2).unwrap();
     wal.append(Proposal::purge(LogId { term: 4, leader_node: 9, index: 1 }), 3).unwrap();

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tapebook::{AlignedBytes, EncodedBatch, RawRecord, RowHeader, Schemas, TableSchema};
+use tapebook::{EncodedBatch, RawRecord, RowHeader, Schemas, SharedBytes, TableSchema};
 use tapebook_record::batch::BATCH_BYTES_MAX;
 use tapebook_record::record::Value;
 use tapebook_vfs::{OpenMode, RealVfs, Vfs};
@@ -22,7 +22,7 @@ pub(super) fn inspect(path: &Path, offset: Option<u64>, page: &mut Page<'_>) -> 
         None => vfs.read_file(path, BATCH_BYTES_MAX as u64).map_err(CliError::failed)?,
     };
     let schemas = Schemas::standard();
-    let checked = EncodedBatch::check(Arc::new(AlignedBytes::from(bytes.as_slice())), &schemas);
+    let checked = EncodedBatch::check(SharedBytes::from(bytes.as_slice()), &schemas);
     let batch = checked.or_else(|error| page.fail(format!("{}: {error}", path.display())))?;
     let header = batch.header();
     page.line(format_args!(

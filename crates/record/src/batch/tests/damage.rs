@@ -6,7 +6,7 @@ use super::*;
 use crate::batch::header::CRC_COVERS_FROM;
 use crate::model::{self, records};
 use crate::record::Value;
-use crate::{AlignedBytes, Balance, BookSnapshot, crc32c};
+use crate::{AlignedBytes, Balance, BookSnapshot, SharedBytes, crc32c};
 
 /// Two rows of every table, one with something in every column.
 fn every_table() -> EncodedBatch {
@@ -22,12 +22,12 @@ fn every_table() -> EncodedBatch {
     batch.encode()
 }
 
-fn with_checksum(mut bytes: AlignedBytes) -> Arc<AlignedBytes> {
+fn with_checksum(mut bytes: AlignedBytes) -> SharedBytes {
     if bytes.len() >= CRC_COVERS_FROM {
         let crc = crc32c(&bytes[CRC_COVERS_FROM..]);
         bytes[4..8].copy_from_slice(&crc.to_le_bytes());
     }
-    Arc::new(bytes)
+    bytes.into()
 }
 
 /// Reads every value in every way.
@@ -56,10 +56,10 @@ impl Reader {
     }
 
     /// Returns whether the bytes passed the complete check.
-    fn read_everything(&mut self, bytes: &Arc<AlignedBytes>) -> bool {
+    fn read_everything(&mut self, bytes: &SharedBytes) -> bool {
         let schemas = &self.schemas;
-        let checked = EncodedBatch::check(Arc::clone(bytes), schemas);
-        let Ok(batch) = EncodedBatch::from_log(Arc::clone(bytes)) else {
+        let checked = EncodedBatch::check(bytes.clone(), schemas);
+        let Ok(batch) = EncodedBatch::from_log(bytes.clone()) else {
             assert!(checked.is_err(), "what the log refuses, the complete check refuses");
             return false;
         };
@@ -97,10 +97,10 @@ fn every_flipped_bit_is_found_by_the_checksum() {
     let batch = every_table();
     let schemas = Schemas::standard();
     for bit in 0..batch.bytes().len() * 8 {
-        let mut bytes = AlignedBytes::clone(batch.bytes());
+        let mut bytes = AlignedBytes::from(&**batch.bytes());
         bytes[bit / 8] ^= 1 << (bit % 8);
-        let bytes = Arc::new(bytes);
-        let error = EncodedBatch::check(Arc::clone(&bytes), &schemas).unwrap_err();
+        let bytes = SharedBytes::from(bytes);
+        let error = EncodedBatch::check(bytes.clone(), &schemas).unwrap_err();
         assert_eq!(EncodedBatch::from_log(bytes).unwrap_err(), error);
         let at = bit / 8;
         match error {
@@ -121,7 +121,7 @@ fn damage_under_a_right_checksum_is_refused_or_harmless() {
     let mut passed = 0;
     for at in CRC_COVERS_FROM..batch.bytes().len() {
         for mask in [0x01, 0x80, 0xff] {
-            let mut bytes = AlignedBytes::clone(batch.bytes());
+            let mut bytes = AlignedBytes::from(&**batch.bytes());
             bytes[at] ^= mask;
             let ok = reader.read_everything(&with_checksum(bytes));
             passed += usize::from(ok);
@@ -141,14 +141,14 @@ fn every_truncation_is_refused() {
     let length = batch.bytes().len();
     for cut in 0..length {
         let mut bytes = AlignedBytes::from(&batch.bytes()[..cut]);
-        assert!(EncodedBatch::check(Arc::new(bytes.clone()), &Schemas::standard()).is_err());
+        assert!(EncodedBatch::check(bytes.clone().into(), &Schemas::standard()).is_err());
         // Even where length and checksum are made to fit.
         if cut >= 64 {
             bytes[12..16].copy_from_slice(&(cut as u32).to_le_bytes());
         }
         assert!(!reader.read_everything(&with_checksum(bytes)), "cut at {cut}");
     }
-    let mut longer = AlignedBytes::clone(batch.bytes());
+    let mut longer = AlignedBytes::from(&**batch.bytes());
     longer.resize(length + 16);
     longer[12..16].copy_from_slice(&(length as u32 + 16).to_le_bytes());
     assert!(!reader.read_everything(&with_checksum(longer)));
@@ -172,7 +172,7 @@ fn random_bytes_do_no_harm() {
     let batch = every_table();
     for round in 0..2_000 {
         // Pure noise first, then noise behind a header that is right, then a few words of noise anywhere.
-        let mut bytes = AlignedBytes::clone(batch.bytes());
+        let mut bytes = AlignedBytes::from(&**batch.bytes());
         let from = [0, 64, bytes.len()][round % 3];
         for at in from..bytes.len() {
             bytes[at] = next() as u8;
@@ -231,7 +231,7 @@ fn what_a_writer_of_ours_never_writes_is_refused() {
         (third_row, &[9], "a code without a word"),
     ];
     for (at, bytes, expected) in cases {
-        let mut damaged = AlignedBytes::clone(encoded.bytes());
+        let mut damaged = AlignedBytes::from(&**encoded.bytes());
         damaged[*at..*at + bytes.len()].copy_from_slice(bytes);
         let error =
             EncodedBatch::check(with_checksum(damaged), &Schemas::standard()).unwrap_err().to_string();
@@ -247,7 +247,7 @@ fn a_number_written_as_text_is_refused() {
     let encoded = batch.encode();
     let row = encoded.row_header(0);
     let text = encoded.row(&row).windows(2).position(|bytes| bytes == b"x7").unwrap() + row.offset as usize;
-    let mut bytes = AlignedBytes::clone(encoded.bytes());
+    let mut bytes = AlignedBytes::from(&**encoded.bytes());
     bytes[text] = b'1';
     let error = EncodedBatch::check(with_checksum(bytes), &Schemas::standard()).unwrap_err();
     assert_eq!(error.to_string(), "batch, row 0, column trade_id: a number written as text");

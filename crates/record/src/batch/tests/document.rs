@@ -74,7 +74,7 @@ fn the_worked_example_is_what_the_code_writes() {
 
 #[test]
 fn the_worked_example_is_read_as_the_page_says() {
-    let batch = EncodedBatch::check(Arc::new(example_bytes()), &Schemas::standard()).unwrap();
+    let batch = EncodedBatch::check(example_bytes().into(), &Schemas::standard()).unwrap();
     assert_eq!(batch.producer(), Producer { id: 7, epoch: 1, batch_number: 42 });
     let [trade, delta] = records(&batch)[..] else { panic!("{batch:?}") };
     let trade = Record::<Trade>::new(trade).unwrap();

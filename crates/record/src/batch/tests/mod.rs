@@ -5,8 +5,6 @@ mod damage;
 mod document;
 mod refusals;
 
-use std::sync::Arc;
-
 use super::*;
 use crate::record::RawRecord;
 use crate::tables::{Action, BookDelta, BookSide, Side, Trade};
@@ -40,7 +38,7 @@ fn a_trade_comes_back_as_it_was_pushed() {
         })
         .unwrap();
     let encoded = batch.encode();
-    let again = EncodedBatch::check(Arc::clone(encoded.bytes()), &Schemas::standard()).unwrap();
+    let again = EncodedBatch::check(encoded.bytes().clone(), &Schemas::standard()).unwrap();
     assert_eq!(again.symbols().collect::<Vec<_>>(), ["BINANCE.BTCUSDT", "X"]);
     let header = again.row_header(0);
     let raw = RawRecord {

@@ -192,7 +192,7 @@ fn a_full_batch_stays_as_it_is_and_is_within_its_bound() {
     while batch.push(TRADE).is_ok() {}
     let encoded = batch.encode();
     assert!(encoded.bytes().len() <= BATCH_BYTES_MAX && encoded.bytes().len() > BATCH_BYTES_MAX - 256);
-    let checked = EncodedBatch::check(Arc::clone(encoded.bytes()), &Schemas::standard()).unwrap();
+    let checked = EncodedBatch::check(encoded.bytes().clone(), &Schemas::standard()).unwrap();
     assert_eq!(checked.len(), batch.len());
 }
 
@@ -200,7 +200,7 @@ fn a_full_batch_stays_as_it_is_and_is_within_its_bound() {
 fn an_empty_batch_is_not_one() {
     let empty = Batch::new();
     assert!(empty.is_empty() && empty.encode().is_empty());
-    let error = EncodedBatch::check(Arc::clone(empty.encode().bytes()), &Schemas::standard()).unwrap_err();
+    let error = EncodedBatch::check(empty.encode().bytes().clone(), &Schemas::standard()).unwrap_err();
     assert!(matches!(error, BatchError::Structure { offset: 16, .. }));
 }
 
@@ -232,7 +232,7 @@ fn one_id_has_one_encoding() {
         };
         let batch = encode(Id::Text(text));
         assert_eq!(batch.bytes()[..], encode(expected).bytes()[..]);
-        let checked = EncodedBatch::check(Arc::clone(batch.bytes()), &Schemas::standard()).unwrap();
+        let checked = EncodedBatch::check(batch.bytes().clone(), &Schemas::standard()).unwrap();
         let raw = crate::model::records(&checked)[0];
         assert_eq!(Record::<Trade>::new(raw).unwrap().trade_id(), Some(expected));
         let schema = <Trade<'_> as StandardTable>::schema();

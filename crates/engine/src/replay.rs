@@ -1,0 +1,149 @@
+//! Replay: what the log holds behind the last flush is applied again, in the same order.
+//!
+//! One thread reads the log, proves its checksums and decodes the batches; another applies them. Where the database may
+//! have no threads of its own, one does both.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::{panic, thread};
+
+use tapebook_record::{EncodedBatch, SharedBytes};
+use tapebook_vfs::Vfs;
+use tapebook_wal::{
+    EntryKind, FrameMeta, LogIdentity, Recovered, RecoveredEntry, RecoveryOptions, VisitResult, recover,
+};
+
+use crate::apply::Applier;
+use crate::{Layout, OpenError};
+
+/// Payload bytes that are handed over at a time.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Chunks that wait to be applied at most.
+const CHUNKS_WAITING_MAX: usize = 4;
+
+/// Applies entries of the log to what the last flush left.
+pub(crate) struct Replay {
+    pub applier: Applier,
+    pub memtable_bytes: u64,
+    pub entries: u64,
+    pub bytes: u64,
+}
+
+impl Replay {
+    pub(crate) fn new(applier: Applier, memtable_bytes: u64) -> Self {
+        Self { applier, memtable_bytes, entries: 0, bytes: 0 }
+    }
+
+    /// Recovers the log in `layout` and applies all its entries from `options.replay_from` on. After an error, what was
+    /// applied means nothing.
+    pub(crate) fn run(
+        &mut self,
+        vfs: &Arc<dyn Vfs>,
+        layout: &Layout,
+        identity: LogIdentity,
+        options: &RecoveryOptions,
+        threads: bool,
+    ) -> Result<Recovered, OpenError> {
+        let dir = layout.wal();
+        if !threads {
+            return Ok(recover(vfs, &dir, identity, options, &mut |entry| {
+                if let Some(decoded) = decode(entry)? {
+                    self.apply(decoded);
+                }
+                Ok(())
+            })?);
+        }
+        thread::scope(|scope| {
+            let (sender, receiver) = sync_channel(CHUNKS_WAITING_MAX);
+            let applying = scope.spawn(|| self.apply_all(receiver));
+            let mut chunks = Chunks { sender, chunk: Vec::new(), bytes: 0 };
+            let recovered = recover(vfs, &dir, identity, options, &mut |entry| chunks.visit(entry));
+            chunks.hand_over();
+            drop(chunks);
+            if let Err(panicked) = applying.join() {
+                panic::resume_unwind(panicked);
+            }
+            Ok(recovered?)
+        })
+    }
+
+    fn apply_all(&mut self, chunks: Receiver<Vec<Decoded>>) {
+        for chunk in chunks {
+            chunk.into_iter().for_each(|decoded| self.apply(decoded));
+        }
+    }
+
+    fn apply(&mut self, decoded: Decoded) {
+        self.entries += 1;
+        self.bytes += decoded.payload_bytes() as u64;
+        match decoded.content {
+            Content::Other(payload) => self.applier.apply_other(&decoded.meta, &payload),
+            Content::Batch(batch) => {
+                // A batch that was refused when it was first applied is refused again.
+                let _ = self.applier.apply_batch(&decoded.meta, &batch);
+                if self.applier.bytes() >= self.memtable_bytes {
+                    self.applier.freeze();
+                }
+            }
+        }
+    }
+}
+
+/// An entry that can be applied.
+struct Decoded {
+    meta: FrameMeta,
+    content: Content,
+}
+
+enum Content {
+    Batch(EncodedBatch),
+    Other(SharedBytes),
+}
+
+impl Decoded {
+    fn payload_bytes(&self) -> usize {
+        match &self.content {
+            Content::Batch(batch) => batch.bytes().len(),
+            Content::Other(payload) => payload.len(),
+        }
+    }
+}
+
+/// `None` for a note: only entries are applied.
+fn decode(entry: RecoveredEntry) -> Result<Option<Decoded>, Box<dyn std::error::Error + Send + Sync>> {
+    if !entry.meta.kind.is_entry() {
+        return Ok(None);
+    }
+    let content = match entry.meta.kind {
+        EntryKind::Batch => Content::Batch(EncodedBatch::from_log(entry.payload)?),
+        _ => Content::Other(entry.payload),
+    };
+    Ok(Some(Decoded { meta: entry.meta, content }))
+}
+
+/// Gathers decoded entries for the thread that applies them.
+struct Chunks {
+    sender: SyncSender<Vec<Decoded>>,
+    chunk: Vec<Decoded>,
+    bytes: usize,
+}
+
+impl Chunks {
+    fn visit(&mut self, entry: RecoveredEntry) -> VisitResult {
+        let Some(decoded) = decode(entry)? else { return Ok(()) };
+        self.bytes += decoded.payload_bytes();
+        self.chunk.push(decoded);
+        if self.bytes >= CHUNK_BYTES {
+            self.hand_over();
+        }
+        Ok(())
+    }
+
+    fn hand_over(&mut self) {
+        let capacity = self.chunk.len();
+        let chunk = std::mem::replace(&mut self.chunk, Vec::with_capacity(capacity));
+        self.bytes = 0;
+        // Where nobody receives any more, the applying thread has panicked, and its panic goes on after reading.
+        let _ = self.sender.send(chunk);
+    }
+}
