@@ -75,7 +75,7 @@ fn encode(criterion: &mut Criterion) {
     let encoded = batches(ticks(0.0)).swap_remove(0);
     let schemas = Schemas::standard();
     group.bench_function("check 1,000 ticks", |bencher| {
-        bencher.iter(|| EncodedBatch::check(Arc::clone(encoded.bytes()), &schemas).expect("it is whole"));
+        bencher.iter(|| EncodedBatch::check(encoded.bytes().clone(), &schemas).expect("it is whole"));
     });
 }
 

@@ -42,7 +42,7 @@ pub fn open(vfs: &Arc<dyn Vfs>, dir: &Path, options: WalOptions) -> Result<Wal<T
 
 /// A batch on its way into the log.
 pub fn proposal(batch: &EncodedBatch) -> Proposal {
-    Proposal::batch(1, IDENTITY.node_id, Arc::clone(batch.bytes()))
+    Proposal::batch(1, IDENTITY.node_id, batch.bytes().clone())
 }
 
 /// What remains of a refusal without its ticket.

@@ -8,7 +8,7 @@
 pub(crate) enum Item {
     /// A statement without its semicolon.
     Statement(String),
-    /// A command of the shell: a line that begins with a backslash, between statements.
+    /// A command of the shell: a line that begins with a backslash, but not inside quotes and comments.
     Command(String),
 }
 
@@ -21,9 +21,12 @@ pub(crate) struct Script {
 impl Script {
     /// Takes a line, without its end, and gives out the statements that it completes.
     pub(crate) fn push_line(&mut self, line: &str) -> Vec<Item> {
-        if !self.is_open() && line.trim_start().starts_with('\\') {
-            self.text.clear();
-            return vec![Item::Command(line.trim().trim_end_matches(';').trim_end().to_owned())];
+        if line.trim_start().starts_with('\\') && self.would_end() {
+            let command = line.trim().trim_end_matches(';').trim_end();
+            if command == "\\r" || !self.is_open() {
+                self.clear();
+            }
+            return vec![Item::Command(command.to_owned())];
         }
         self.text.push_str(line);
         self.text.push('\n');
@@ -50,6 +53,11 @@ impl Script {
     /// True in the middle of a statement.
     pub(crate) fn is_open(&self) -> bool {
         !is_blank(&self.text)
+    }
+
+    /// True where a semicolon would end the statement: outside quotes and comments.
+    fn would_end(&self) -> bool {
+        statement_end(&format!("{};", self.text)).is_some()
     }
 
     /// All items of a whole text.
@@ -241,6 +249,13 @@ mod tests {
             ["command \\d trades", "SELECT 1", "command \\q"]
         );
         assert_eq!(statements("SELECT '\n\\d'"), ["SELECT '\n\\d'"]);
+        assert_eq!(statements("SELECT /*\n\\d */ 1"), ["SELECT /*\n\\d */ 1"]);
+    }
+
+    #[test]
+    fn commands_leave_an_open_statement_alone_but_for_the_one_that_forgets_it() {
+        assert_eq!(statements("SELECT\n\\d\n1;"), ["command \\d", "SELECT\n1"]);
+        assert_eq!(statements("SELECT\n  \\r\nSELECT 2;"), ["command \\r", "SELECT 2"]);
     }
 
     #[test]

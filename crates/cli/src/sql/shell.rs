@@ -108,11 +108,17 @@ impl<'a> Shell<'a> {
                 Err(ReadlineError::Eof) => break,
                 Err(error) => return Err(failed(error)),
             };
-            entry = if entry.is_empty() { line.clone() } else { format!("{entry}\n{line}") };
             let items = script.push_line(&line);
-            if !script.is_open() && !entry.trim().is_empty() {
+            // A command in the middle of a statement is no part of it.
+            let remembered = if matches!(items[..], [Item::Command(_)]) {
+                line
+            } else {
+                entry = if entry.is_empty() { line } else { format!("{entry}\n{line}") };
+                if script.is_open() { String::new() } else { entry.clone() }
+            };
+            if !remembered.trim().is_empty() {
                 // Neither a full history nor an unwritable one is worth an error in the middle of work.
-                let _ = editor.add_history_entry(entry.as_str());
+                let _ = editor.add_history_entry(remembered);
                 if let Some(path) = &history {
                     let _ = editor.append_history(path);
                 }
