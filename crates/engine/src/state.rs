@@ -1,6 +1,6 @@
 //! System state: what is not a row, changed only at apply, the same on every node.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tapebook_lsm::manifest::{self, SectionTag, StateSection};
@@ -64,12 +64,16 @@ pub(crate) fn decode_symbols(bytes: &[u8]) -> Result<Symbols, DecodeError> {
     let mut decoder = Decoder::new(bytes);
     let count = decoder.count(2)?;
     let mut symbols = Symbols::new();
+    let mut seen = HashSet::with_capacity(count);
     for _ in 0..count {
         let at = decoder.offset();
         let bad = DecodeError { offset: at, reason: "a symbol's name" };
         let length = decoder.u8()?;
         let name = std::str::from_utf8(decoder.raw(usize::from(length))?).map_err(|_| bad.clone())?;
         check_symbol(name).map_err(|_| bad)?;
+        if !seen.insert(name) {
+            return Err(DecodeError { offset: at, reason: "a symbol's name that did not come before" });
+        }
         symbols.push(Arc::from(name));
     }
     decoder.finish()?;
@@ -94,6 +98,9 @@ pub(crate) fn decode_producers(bytes: &[u8]) -> Result<Producers, DecodeError> {
     let mut producers = Producers::default();
     for _ in 0..decoder.count(24)? {
         let (id, epoch, last_number) = (decoder.u64()?, decoder.u32()?, decoder.u64()?);
+        if producers.by_id.last_key_value().is_some_and(|(before, _)| *before >= id) {
+            return Err(decoder.error("producers in the order of their ids"));
+        }
         let kept = decoder.count(16)?;
         if kept > RECEIPTS_KEPT || kept as u64 > last_number {
             return Err(decoder.error("as many receipts as are kept"));
@@ -179,6 +186,7 @@ impl Interner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use tapebook_record::Producer;
 
     #[test]
@@ -196,6 +204,58 @@ mod tests {
         }
         producers.applied(Producer { id: 3, epoch: 0, batch_number: 1 }, 900, 901);
         assert_eq!(decode_producers(&encode_producers(&producers)), Ok(producers));
+    }
+
+    #[test]
+    fn what_comes_twice_is_refused() {
+        let mut symbols = Symbols::new();
+        for name in ["A", "B", "A"] {
+            symbols.push(name.into());
+        }
+        let error = decode_symbols(&encode_symbols(&symbols)).unwrap_err();
+        assert_eq!((error.offset, error.reason), (8, "a symbol's name that did not come before"));
+
+        let mut producers = Producers::default();
+        producers.applied(Producer { id: 3, epoch: 0, batch_number: 1 }, 900, 901);
+        let once = encode_producers(&producers);
+        let twice = [&2_u32.to_le_bytes(), &once[4..], &once[4..]].concat();
+        assert_eq!(decode_producers(&twice).unwrap_err().reason, "producers in the order of their ids");
+    }
+
+    proptest! {
+        /// Whatever is decoded has only one form, and nothing panics. Random bytes alone would end at the count, so
+        /// most inputs are sound ones with some bytes changed.
+        #[test]
+        fn any_bytes_are_refused_or_come_back_as_they_were(
+            names in prop::collection::vec("[A-D]{1,2}", 0..6),
+            ids in prop::collection::btree_set(any::<u64>(), 0..4),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
+            random in prop::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let mut symbols = Symbols::new();
+            names.iter().for_each(|name| drop(symbols.push(name.as_str().into())));
+            let mut producers = Producers::default();
+            for id in ids.into_iter().filter(|id| *id > 0) {
+                producers.applied(Producer { id, epoch: 1, batch_number: 1 }, 1, 2);
+            }
+            let changed = |mut bytes: Vec<u8>| {
+                for (at, byte) in &changes {
+                    let at = at.index(bytes.len());
+                    bytes[at] = *byte;
+                }
+                bytes
+            };
+            for bytes in [changed(encode_symbols(&symbols)), random.clone()] {
+                if let Ok(decoded) = decode_symbols(&bytes) {
+                    prop_assert_eq!(encode_symbols(&decoded), bytes);
+                }
+            }
+            for bytes in [changed(encode_producers(&producers)), random.clone()] {
+                if let Ok(decoded) = decode_producers(&bytes) {
+                    prop_assert_eq!(encode_producers(&decoded), bytes);
+                }
+            }
+        }
     }
 
     #[test]
