@@ -47,7 +47,6 @@ fn read(table: &Table, series: &TableSeries<'_>, schema: Option<&TableSchema>, w
     let range = series.time_range();
     let middle = TimeRange { first: range.first.midpoint(range.last), last: range.last };
     let later = scan(series, middle, Direction::Forward);
-    assert!(later.iter().all(|record| middle.contains(record.ts)));
     let last = series.last_at(range.last);
     for record in &forward {
         let found = series.get(record.ts, record.seq);
@@ -59,6 +58,8 @@ fn read(table: &Table, series: &TableSeries<'_>, schema: Option<&TableSchema>, w
         }
     }
     if whole {
+        // With checksums that fit, only the full check tells that rows are out of order, and ranges rest on the order.
+        assert!(later.iter().all(|record| middle.contains(record.ts)));
         let keys =
             |records: &[RawRecord<'_>]| records.iter().map(|row| (row.ts, row.seq)).collect::<Vec<_>>();
         assert_eq!(keys(&forward), keys(&backward));

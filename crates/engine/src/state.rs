@@ -233,7 +233,9 @@ mod tests {
             random in prop::collection::vec(any::<u8>(), 0..80),
         ) {
             let mut symbols = Symbols::new();
-            names.iter().for_each(|name| drop(symbols.push(name.as_str().into())));
+            for name in &names {
+                symbols.push(name.as_str().into());
+            }
             let mut producers = Producers::default();
             for id in ids.into_iter().filter(|id| *id > 0) {
                 producers.applied(Producer { id, epoch: 1, batch_number: 1 }, 1, 2);

@@ -1,7 +1,6 @@
 //! One encoded batch, from a file of its own or out of a log segment.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use tapebook::{EncodedBatch, RawRecord, RowHeader, Schemas, SharedBytes, TableSchema};
 use tapebook_record::batch::BATCH_BYTES_MAX;
