@@ -126,6 +126,9 @@ impl<'a> Opening<'a> {
             if block.entries == 0 || u64::from(block.entries) * ENTRY_BYTES as u64 > u64::from(block.length) {
                 return fail("a block with more entries than bytes, or none");
             }
+            if block.layout == 0 {
+                return fail("a block without a layout version, which begin with 1");
+            }
             if block.first_row != totals.rows || totals.rows + u64::from(block.entries) > u64::from(u32::MAX)
             {
                 return fail("the rows of a block do not follow those before");

@@ -136,6 +136,18 @@ fn a_newer_format_is_refused_as_such() {
     assert!(error.to_string().contains("newer version"), "{error}");
 }
 
+#[test]
+fn rows_of_layout_version_0_do_not_exist() {
+    let (_, mut bytes) = small_file();
+    let table = from_bytes(&bytes).unwrap();
+    let layout = table.footer.sections[0].offset as usize + 18;
+    assert_eq!(bytes[layout..layout + 2], [1, 0]);
+    bytes[layout] = 0;
+    seal_sections(&mut bytes, &table);
+    let error = from_bytes(&bytes).unwrap_err();
+    assert!(error.to_string().contains("without a layout version"), "{error}");
+}
+
 /// Whoever can write valid checksums can still not make a reader panic or read outside its block.
 #[test]
 fn wrong_fields_under_right_checksums_do_no_harm() {
