@@ -67,6 +67,7 @@ mod row_check;
 mod scan;
 mod search;
 mod series;
+mod series_names;
 mod source;
 mod table;
 mod verified;

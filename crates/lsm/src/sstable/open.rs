@@ -1,7 +1,7 @@
 //! What a file must be before anything in it is used.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::block::{BLOCK_ENTRY_BYTES, BlockEntry};
 use super::bloom::PROBES_MAX;
@@ -55,6 +55,7 @@ impl Table {
             id_columns,
             verified_blocks,
             verified_pages,
+            series_names: OnceLock::new(),
             source,
         }))
     }

@@ -1,7 +1,7 @@
 //! An open table.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tapebook_record::{AlignedBytes, Id, RawRecord, TableId};
 use tapebook_vfs::{OpenMode, Vfs};
@@ -19,6 +19,7 @@ use super::layout::{PAGE_BYTES, u16_at, u32_at};
 use super::meta::{Properties, TableMeta, TableStats};
 use super::search;
 use super::series::TableSeries;
+use super::series_names::SeriesNames;
 use super::source::Source;
 use super::verified::Verified;
 use crate::key::TimeRange;
@@ -38,6 +39,7 @@ pub struct Table {
     pub(super) id_columns: Vec<IdColumn>,
     pub(super) verified_blocks: Verified,
     pub(super) verified_pages: Verified,
+    pub(super) series_names: OnceLock<SeriesNames>,
 }
 
 impl Table {
@@ -66,12 +68,16 @@ impl Table {
     /// The series of one table and symbol.
     pub fn series(&self, table: TableId, name: &str) -> Option<TableSeries<'_>> {
         let names = self.names();
-        let at = self.partition_series(|bytes| {
-            let key = (TableId(u16_at(bytes, 0)), names.get(SeriesEntry::read(bytes).name_range()));
-            key < (table, Some(name.as_bytes()))
+        let by_name = self.series_names.get_or_init(|| {
+            let entries = self.series_entries().iter().map(|bytes| SeriesEntry::read(bytes));
+            SeriesNames::new(entries, names)
         });
-        let series = TableSeries::new(self, at)?;
-        (series.table_id() == table && series.name() == name).then_some(series)
+        let entries = self.series_entries();
+        let at = by_name.find(table, name, |at| {
+            let entry = SeriesEntry::read(&entries[at]);
+            entry.table == table && names.get(entry.name_range()) == Some(name.as_bytes())
+        })?;
+        TableSeries::new(self, at)
     }
 
     /// All series of a table, in the order of their names.
@@ -267,6 +273,10 @@ impl Table {
         Some(SeriesEntry::read(entries.get(at * SERIES_ENTRY_BYTES..(at + 1) * SERIES_ENTRY_BYTES)?))
     }
 
+    fn series_entries(&self) -> &[[u8; SERIES_ENTRY_BYTES]] {
+        self.footer.sections[1].of(&self.source).as_chunks().0
+    }
+
     /// The symbols' names, one behind the other.
     pub(super) fn names(&self) -> &[u8] {
         self.footer.sections[2].of(&self.source)
@@ -274,8 +284,7 @@ impl Table {
 
     /// The number of series at the front of the directory for which `before` holds.
     pub(super) fn partition_series(&self, before: impl Fn(&[u8]) -> bool) -> usize {
-        let (entries, _) = self.footer.sections[1].of(&self.source).as_chunks::<SERIES_ENTRY_BYTES>();
-        entries.partition_point(|entry| before(entry))
+        self.series_entries().partition_point(|entry| before(entry))
     }
 
     /// The last block from `from` up to `to` for which `before` holds; `from` where it holds for none behind it.
