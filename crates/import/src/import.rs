@@ -13,7 +13,7 @@ use crate::error::{ImportError, ImportFailure, RowError};
 use crate::input::{self, Format, Opened};
 use crate::options::{DateOption, ImportOptions, OnError};
 use crate::plan::Plan;
-use crate::report::{FIRST_ERRORS_MAX, FileReport, Progress, UNPLACED_COLUMNS_MAX};
+use crate::report::{FIRST_ERRORS_MAX, FileReport, Progress};
 use crate::rows::{Refusal, RowPlan};
 use crate::sink::BatchSink;
 use crate::time::calendar;
@@ -185,8 +185,7 @@ impl<'a> Import<'a> {
         // A header can have hundreds of thousands of names, too many to search a list for each.
         let mut known: HashSet<String> = self.report.unplaced_columns.iter().cloned().collect();
         let new = plan.unplaced.iter().filter(|name| known.insert(String::clone(name)));
-        let room = UNPLACED_COLUMNS_MAX.saturating_sub(self.report.unplaced_columns.len());
-        self.report.unplaced_columns.extend(new.take(room).cloned());
+        self.report.unplaced_columns.extend(new.cloned());
         self.report.plan = Some(plan);
     }
 

@@ -52,6 +52,6 @@ pub use error::{ImportError, ImportFailure, RowError};
 pub use import::{import_file, plan_file};
 pub use options::{DateOption, ImportOptions, OnError};
 pub use plan::{ColumnPlan, Plan, Source, SourceColumn};
-pub use report::{FIRST_ERRORS_MAX, FileReport, Progress, UNPLACED_COLUMNS_MAX};
+pub use report::{FIRST_ERRORS_MAX, FileReport, Progress};
 pub use sink::{BatchSink, SinkError};
 pub use time::{TimeUnit, Zone};

@@ -4,8 +4,6 @@ use crate::plan::Plan;
 
 /// How many messages about skipped rows a report keeps.
 pub const FIRST_ERRORS_MAX: usize = 5;
-/// Names of columns without a place that are kept of one file: an archive may have members without end.
-pub const UNPLACED_COLUMNS_MAX: usize = 1_000;
 
 /// What became of one file.
 #[derive(Clone, Debug, Default)]
@@ -19,8 +17,7 @@ pub struct FileReport {
     pub rows_skipped: u64,
     /// The first [`FIRST_ERRORS_MAX`] messages about bad rows.
     pub first_errors: Vec<String>,
-    /// Columns of the file that found no place in the table; of an archive, of any of its members. The first
-    /// [`UNPLACED_COLUMNS_MAX`] of them.
+    /// Columns of the file that found no place in the table; of an archive, of any of its members.
     pub unplaced_columns: Vec<String>,
     /// Bytes of the file as it lies on disk.
     pub bytes: u64,
