@@ -16,7 +16,7 @@ use tapebook_wal::{
 use crate::apply::Applier;
 use crate::{Layout, OpenError};
 
-/// Payload bytes that are handed over at a time.
+/// About so many bytes are handed over at a time.
 const CHUNK_BYTES: usize = 1 << 20;
 /// Chunks that wait to be applied at most.
 const CHUNKS_WAITING_MAX: usize = 4;
@@ -131,7 +131,8 @@ struct Chunks {
 impl Chunks {
     fn visit(&mut self, entry: RecoveredEntry) -> VisitResult {
         let Some(decoded) = decode(entry)? else { return Ok(()) };
-        self.bytes += decoded.payload_bytes();
+        // Entries without a payload take memory, too.
+        self.bytes += decoded.payload_bytes() + size_of::<Decoded>();
         self.chunk.push(decoded);
         if self.bytes >= CHUNK_BYTES {
             self.hand_over();
