@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Inspect(inspect::InspectArgs),
     /// Writes what is in memory to SSTables
     Flush,
+    /// Flushes, then moves and merges SSTables until every row lies in order in its time partition
+    Compact,
     /// Prints a script that completes commands and options in a shell
     Completions(completions::CompletionsArgs),
 }

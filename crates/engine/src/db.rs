@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tapebook_lsm::manifest::Version;
 use tapebook_lsm::snapshot::Snapshot;
 use tapebook_record::{Batch, EncodedBatch};
 use tapebook_vfs::{DirLock, Vfs};
@@ -13,9 +14,10 @@ use tapebook_wal::{Proposal, Wal};
 
 use crate::append::{Completer, Completion, Durability, PendingAppend};
 use crate::commit::{Committer, Limits, Ticket};
+use crate::compact::{self, Compactor};
 use crate::flush::{self, Flusher};
 use crate::stats::{DbStats, OpenReport};
-use crate::{AppendError, FlushError, Layout, OpenError, Options};
+use crate::{AppendError, CompactionError, CompactionGoal, FlushError, Layout, OpenError, Options};
 
 /// An open data directory. Share it between threads by reference or in an `Arc`.
 ///
@@ -25,7 +27,9 @@ pub struct Db {
     pub(crate) committer: Arc<Committer>,
     pub(crate) wal: Option<Arc<Wal<Committer>>>,
     pub(crate) flusher: Arc<Flusher>,
+    pub(crate) compactor: Arc<Compactor>,
     pub(crate) flushing: Option<JoinHandle<()>>,
+    pub(crate) compacting: Option<JoinHandle<()>>,
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) options: Options,
     pub(crate) layout: Layout,
@@ -124,9 +128,28 @@ impl Db {
         Ok(())
     }
 
+    /// Moves and merges files until the goal is reached, in this thread; returns how many steps that took. Flushes
+    /// nothing: what is in MemTables stays there.
+    ///
+    /// The database compacts by itself towards [`CompactionGoal::Bounded`] where it has threads of its own
+    /// ([`Options::background`]).
+    pub fn compact(&self, goal: CompactionGoal) -> Result<u64, CompactionError> {
+        let mut steps = 0;
+        while self.compactor.step(&self.committer, goal)? {
+            steps += 1;
+        }
+        Ok(steps)
+    }
+
+    /// The files that hold flushed rows, and the partitions that they belong to.
+    pub fn version(&self) -> Result<Arc<Version>, FlushError> {
+        let files = self.flusher.files.lock().map_err(|_| FlushError::Interrupted)?;
+        files.version().map(Arc::clone)
+    }
+
     /// Ends the database's threads, after everything that was appended is durable.
     pub fn close(mut self) -> Result<(), AppendError> {
-        self.stop_flushing();
+        self.stop_threads();
         self.flusher.close();
         match self.wal.take().and_then(Arc::into_inner) {
             Some(wal) => wal.close().map_err(AppendError::Log),
@@ -168,6 +191,7 @@ impl Db {
             stall_time: Duration::from_nanos(self.stall_nanos.load(Ordering::Relaxed)),
             flush_failing: flush.0,
             leftovers: flush.1,
+            compaction: self.compactor.stats(),
             wal: self.wal.as_ref().map(|wal| wal.stats()).unwrap_or_default(),
         }
     }
@@ -227,23 +251,32 @@ impl Db {
         Ok(())
     }
 
-    fn stop_flushing(&mut self) {
+    fn stop_threads(&mut self) {
+        self.flusher.compaction.close();
         self.committer.flush.lock().closing = true;
         self.committer.flush.notify();
         if let Some(thread) = self.flushing.take() {
             // Whoever waits for a flush that panicked has been told.
             let _ = thread.join();
         }
+        if let Some(thread) = self.compacting.take() {
+            let _ = thread.join();
+        }
     }
 
-    /// Starts the thread that flushes.
-    pub(crate) fn start_flushing(&mut self) -> std::io::Result<()> {
+    /// Starts the threads that flush and compact.
+    pub(crate) fn start_threads(&mut self) -> std::io::Result<()> {
         let Some(wal) = self.wal.clone() else { return Ok(()) };
         let (flusher, committer) = (Arc::clone(&self.flusher), Arc::clone(&self.committer));
         let thread = std::thread::Builder::new()
             .name("tapebook-flush".to_owned())
             .spawn(move || flush::run(&flusher, &committer, &wal))?;
         self.flushing = Some(thread);
+        let (compactor, committer) = (Arc::clone(&self.compactor), Arc::clone(&self.committer));
+        let thread = std::thread::Builder::new()
+            .name("tapebook-compact".to_owned())
+            .spawn(move || compact::run(&compactor, &committer))?;
+        self.compacting = Some(thread);
         Ok(())
     }
 }
@@ -256,6 +289,6 @@ impl std::fmt::Debug for Db {
 
 impl Drop for Db {
     fn drop(&mut self) {
-        self.stop_flushing();
+        self.stop_threads();
     }
 }

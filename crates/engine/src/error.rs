@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tapebook_lsm::manifest::{ManifestError, StorageError};
+use tapebook_lsm::snapshot::ReadError;
 use tapebook_lsm::sstable::{TableError, WriteError};
 use tapebook_record::codec::DecodeError;
 use tapebook_vfs::LockError;
@@ -158,4 +159,25 @@ pub enum FlushError {
     /// An earlier attempt, told again.
     #[error(transparent)]
     Again(Arc<FlushError>),
+}
+
+/// Why files could not be compacted. They stay as they are, and it is tried again.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompactionError {
+    /// A file that was to be merged is damaged or unreadable.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// A new file or the version edit could not be written.
+    #[error(transparent)]
+    Files(#[from] FlushError),
+    /// A panic ended an earlier step; a restart reads the disk.
+    #[error("a panic ended compacting; nothing is compacted until a restart")]
+    Interrupted,
+}
+
+impl From<WriteError> for CompactionError {
+    fn from(error: WriteError) -> Self {
+        Self::Files(error.into())
+    }
 }

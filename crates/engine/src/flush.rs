@@ -1,23 +1,20 @@
-//! Flush: the oldest frozen MemTable becomes an SSTable, its state a state file, and the log before it is dropped.
+//! Flush: the oldest frozen MemTable becomes SSTables, its state a state file, and the log before it is dropped.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tapebook_lsm::key::{Direction, TimeRange};
-use tapebook_lsm::manifest::layout::TEMPORARY_SUFFIX;
-use tapebook_lsm::manifest::{
-    Identity, LogRange, Manifest, ManifestError, PARTITION_AS_FLUSHED, SeqRange, StateFile, StateHeader,
-    StateRef, TableFile, VersionEdit,
-};
-use tapebook_lsm::sstable::{Table, TableIdentity, TableMeta, TableWriter, TableWriterOptions};
-use tapebook_vfs::Vfs;
+use tapebook_lsm::manifest::layout::state_name;
+use tapebook_lsm::manifest::{LogRange, PARTITION_AS_FLUSHED, StateFile, StateHeader, StateRef, VersionEdit};
+use tapebook_lsm::sstable::{Table, TableMeta, TableWriter};
 use tapebook_wal::Wal;
 
+use crate::FlushError;
 use crate::apply::Frozen;
 use crate::commit::Committer;
+use crate::compact::Wake;
+use crate::files::{Files, TableStore, describe};
 use crate::state::{encode_sections, to_manifest};
-use crate::{FlushError, Layout};
 
 /// How long the flushing thread waits before it tries again after a failure.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -27,132 +24,101 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// Lock order: `files`, then what is committed, then the flush signal.
 #[derive(Debug)]
 pub(crate) struct Flusher {
-    pub vfs: Arc<dyn Vfs>,
-    pub layout: Layout,
-    pub identity: Identity,
-    pub options: TableWriterOptions,
+    pub store: TableStore,
     pub files: Mutex<Files>,
-}
-
-/// What only a flush changes.
-#[derive(Debug)]
-pub(crate) struct Files {
-    /// `None` once the database is closed.
-    manifest: Option<Manifest>,
-    /// The version edit whose outcome is unknown. The files that it names may be in use, so no flush may touch a file
-    /// again before the manifest is read anew.
-    unknown: Option<Arc<FlushError>>,
-    /// State files that no version names any more.
-    obsolete_states: Vec<u64>,
-}
-
-impl Files {
-    pub(crate) fn new(manifest: Manifest) -> Self {
-        Self { manifest: Some(manifest), unknown: None, obsolete_states: Vec::new() }
-    }
+    /// Compaction is told of every new file.
+    pub compaction: Wake,
 }
 
 impl Flusher {
     /// Flushes the oldest frozen MemTable; false where there is none.
     ///
     /// Everything that the version edit names is durable before it is committed, and the MemTable leaves the
-    /// snapshot in the moment in which its file joins it.
+    /// snapshot in the moment in which its files join it.
     pub(crate) fn flush_one(&self, committer: &Committer, wal: &Wal<Committer>) -> Result<bool, FlushError> {
         let mut files = self.files.lock().map_err(|_| FlushError::Interrupted)?;
         let Some(frozen) = committer.lock_sound()?.applier.frozen.first().cloned() else {
             return Ok(false);
         };
-        if let Some(error) = &files.unknown {
-            return Err(FlushError::Again(Arc::clone(error)));
-        }
-        let manifest = files.manifest.as_mut().ok_or(FlushError::Closed)?;
-        let before = Arc::clone(manifest.version());
-        let table_id = before.next_file_id();
-        let state_id = table_id + 1;
-        let (file, table) = self.write_table(table_id, &frozen)?;
-        let state = self.write_state(state_id, before.epoch(), &frozen)?;
-        let edit = VersionEdit {
-            tables_added: vec![file],
-            state: Some(state),
-            log_start: Some(frozen.state.applied.index + 1),
-            next_file_id: Some(state_id + 1),
-            last_seq: Some(frozen.state.last_seq),
-            ..VersionEdit::default()
-        };
-        match manifest.commit(&edit) {
-            Ok(_) => {}
-            Err(error @ ManifestError::Poisoned(_)) => {
-                let error = Arc::new(FlushError::from(error));
-                files.unknown = Some(Arc::clone(&error));
-                return Err(FlushError::Again(error));
+        let before = Arc::clone(files.version()?);
+        let mut written = Written::default();
+        if let Err(error) = self.write_and_commit(&mut files, &mut written, before.epoch(), &frozen) {
+            if !files.is_unknown() {
+                written.ids.iter().for_each(|file_id| self.store.abandon(*file_id));
+                files.give_back(written.ids);
             }
-            Err(error) => return Err(error.into()),
+            return Err(error);
         }
-        publish(committer, table, &frozen);
-        files.obsolete_states.extend(before.state().map(|old| old.file_id));
-        let tidied = self.tidy(&mut files, wal, frozen.state.applied.index);
+        for table in &written.tables {
+            files.flushed.add(table, &frozen.state.symbols);
+        }
+        publish(committer, &written.tables, &frozen);
+        files.retire(before.state().map(|old| state_name(old.file_id)));
+        let tidied = files
+            .remove_retired(&self.store)
+            .and_then(|()| Ok(wal.purge_through(frozen.state.applied.index).map(drop)?));
         committer.flush.lock().leftovers = tidied.err().map(Arc::new);
+        self.compaction.wake();
         Ok(true)
     }
 
-    /// Removes what the new version does without. The rows are safe whatever becomes of this, and what stays is tried
-    /// again with the next flush, or by the next open.
-    fn tidy(&self, files: &mut Files, wal: &Wal<Committer>, applied_index: u64) -> Result<(), FlushError> {
-        while let Some(file_id) = files.obsolete_states.last() {
-            let path = self.layout.state(*file_id);
-            if self.exists(&path)? {
-                self.remove(&path)?;
-            }
-            files.obsolete_states.pop();
-        }
-        wal.purge_through(applied_index)?;
-        Ok(())
+    fn write_and_commit(
+        &self,
+        files: &mut Files,
+        written: &mut Written,
+        epoch: u64,
+        frozen: &Frozen,
+    ) -> Result<(), FlushError> {
+        self.write_tables(files, written, frozen)?;
+        let state_id = written.take_id(files);
+        let state = self.write_state(state_id, epoch, frozen)?;
+        let log_indexes = LogRange { first: frozen.first_index, last: frozen.state.applied.index };
+        let described =
+            written.tables.iter().map(|table| describe(table, 0, PARTITION_AS_FLUSHED, log_indexes));
+        files.commit(VersionEdit {
+            tables_added: described.collect(),
+            state: Some(state),
+            log_start: Some(frozen.state.applied.index + 1),
+            last_seq: Some(frozen.state.last_seq),
+            ..VersionEdit::default()
+        })
     }
 
     /// Ends the manifest's log. Nothing depends on how: what it says is durable already, but for a mark that helps to
     /// judge later damage.
     pub(crate) fn close(&self) {
-        let manifest = self.files.lock().unwrap_or_else(PoisonError::into_inner).manifest.take();
+        let manifest = self.files.lock().unwrap_or_else(PoisonError::into_inner).close();
         if let Some(manifest) = manifest {
             let _ = manifest.close();
         }
     }
 
-    fn write_table(&self, file_id: u64, frozen: &Frozen) -> Result<(TableFile, Arc<Table>), FlushError> {
-        let path = self.layout.table(file_id);
-        let mut unfinished = path.clone().into_os_string();
-        unfinished.push(TEMPORARY_SUFFIX);
-        let unfinished = Path::new(&unfinished);
-        let identity = TableIdentity { cluster_id: self.identity.cluster_id, file_id };
-        if self.exists(&path)? {
-            // Left by an attempt whose version edit did not come about; nothing refers to it.
-            self.remove(&path)?;
-        }
-        if self.exists(unfinished)? {
-            self.remove(unfinished)?;
-        }
-        if let Err(error) = self.write_rows(unfinished, identity, frozen) {
-            // Where even this fails, the next attempt or the next open removes it.
-            let _ = self.vfs.remove_file(unfinished);
-            return Err(error);
-        }
-        self.vfs.rename(unfinished, &path).map_err(|source| io_error("rename the SSTable", &path, source))?;
-        let dir = self.layout.tables();
-        self.vfs.sync_dir(&dir).map_err(|source| io_error("sync the directory", &dir, source))?;
-        let table = Table::open(&*self.vfs, &path, identity)?;
-        Ok((describe(file_id, &table, frozen), table))
-    }
-
-    fn write_rows(&self, path: &Path, identity: TableIdentity, frozen: &Frozen) -> Result<(), FlushError> {
+    /// Rows in order go to one file, late ones to another; mostly there are only the first.
+    fn write_tables(
+        &self,
+        files: &mut Files,
+        written: &mut Written,
+        frozen: &Frozen,
+    ) -> Result<(), FlushError> {
         let state = &frozen.state;
-        let mut writer = TableWriter::create(&*self.vfs, path, identity, &state.schemas, self.options)?;
+        let (mut in_order, mut late) = (None, None);
         for series in frozen.memtable.series_in_key_order(&state.symbols) {
             let Some(rows) = frozen.memtable.series(series, state.last_seq, &state.symbols) else { continue };
-            for record in rows.scan(TimeRange::ALL, Direction::Forward) {
-                writer.add(series.table, &record)?;
+            let latest = files.flushed.latest(series);
+            let before =
+                latest.checked_sub(1).map_or(TimeRange::EMPTY, |last| TimeRange { first: i64::MIN, last });
+            let after = TimeRange { first: latest, last: i64::MAX };
+            for (range, writer) in [(before, &mut late), (after, &mut in_order)] {
+                if range.is_empty() {
+                    continue;
+                }
+                for record in rows.scan(range, Direction::Forward) {
+                    let (_, writer) = self.writer(writer, files, written, frozen)?;
+                    writer.add(series.table, &record)?;
+                }
             }
         }
-        writer.finish(TableMeta {
+        let meta = TableMeta {
             level: 0,
             partition: TimeRange::ALL,
             log_index_first: frozen.first_index,
@@ -160,15 +126,35 @@ impl Flusher {
             term_min: frozen.first_term,
             term_max: state.applied.term,
             ..TableMeta::default()
-        })?;
+        };
+        for (file_id, writer) in in_order.into_iter().chain(late) {
+            written.tables.push(self.store.end(file_id, writer, meta)?);
+        }
         Ok(())
     }
 
+    /// The writer, begun when its first row comes.
+    fn writer<'w>(
+        &self,
+        writer: &'w mut Option<(u64, TableWriter)>,
+        files: &mut Files,
+        written: &mut Written,
+        frozen: &Frozen,
+    ) -> Result<&'w mut (u64, TableWriter), FlushError> {
+        match writer {
+            Some(begun) => Ok(begun),
+            none => {
+                let file_id = written.take_id(files);
+                Ok(none.insert((file_id, self.store.begin(file_id, &frozen.state.schemas)?)))
+            }
+        }
+    }
+
     fn write_state(&self, file_id: u64, epoch: u64, frozen: &Frozen) -> Result<StateRef, FlushError> {
-        let state = &frozen.state;
+        let (state, identity) = (&frozen.state, &self.store.identity);
         let header = StateHeader {
-            cluster_id: self.identity.cluster_id,
-            node_id: self.identity.node_id,
+            cluster_id: identity.cluster_id,
+            node_id: identity.node_id,
             file_id,
             applied: to_manifest(state.applied),
             last_seq: state.last_seq,
@@ -176,45 +162,33 @@ impl Flusher {
             rolling_hash: state.rolling_hash,
             commit_clock: state.commit_clock,
         };
-        StateFile::write(&*self.vfs, &self.layout.state(file_id), &header, &encode_sections(state))?;
+        let path = self.store.layout.state(file_id);
+        StateFile::write(&*self.store.vfs, &path, &header, &encode_sections(state))?;
         Ok(header.to_ref())
     }
+}
 
-    fn exists(&self, path: &Path) -> Result<bool, FlushError> {
-        self.vfs.exists(path).map_err(|source| io_error("look for a file", path, source))
-    }
+/// What a flush has written so far.
+#[derive(Debug, Default)]
+struct Written {
+    ids: Vec<u64>,
+    tables: Vec<Arc<Table>>,
+}
 
-    fn remove(&self, path: &Path) -> Result<(), FlushError> {
-        self.vfs.remove_file(path).map_err(|source| io_error("remove a file", path, source))
+impl Written {
+    fn take_id(&mut self, files: &mut Files) -> u64 {
+        let file_id = files.take_id();
+        self.ids.push(file_id);
+        file_id
     }
 }
 
-fn describe(file_id: u64, table: &Table, frozen: &Frozen) -> TableFile {
-    let (first, last) = table.seq_range().expect("only MemTables with rows are frozen");
-    TableFile {
-        file_id,
-        level: 0,
-        bytes: table.file_bytes(),
-        rows: table.rows(),
-        partition: PARTITION_AS_FLUSHED,
-        times: table.time_range(),
-        seqs: SeqRange { first, last },
-        log_indexes: LogRange { first: frozen.first_index, last: frozen.state.applied.index },
-        checksum: table.footer_checksum(),
-        tables: table.tables().iter().map(|stats| stats.table).collect(),
-    }
-}
-
-fn publish(committer: &Committer, table: Arc<Table>, frozen: &Frozen) {
+fn publish(committer: &Committer, tables: &[Arc<Table>], frozen: &Frozen) {
     let mut committed = committer.lock();
-    committed.tables.push(table);
+    committed.tables.extend(tables.iter().map(Arc::clone));
     let flushed = committed.applier.frozen.remove(0);
     debug_assert!(Arc::ptr_eq(&flushed.memtable, &frozen.memtable), "MemTables are flushed oldest first");
     committer.publish_pieces(&mut committed);
-}
-
-fn io_error(operation: &'static str, path: &Path, source: std::io::Error) -> FlushError {
-    FlushError::Io { operation, path: path.to_owned(), source }
 }
 
 /// The flushing thread: flushes whatever is frozen, tries again where it fails, ends when asked.

@@ -34,8 +34,10 @@
 mod append;
 mod apply;
 mod commit;
+mod compact;
 mod db;
 mod error;
+mod files;
 mod flush;
 mod layout;
 mod open;
@@ -48,13 +50,14 @@ mod verify;
 
 pub use append::{Durability, PendingAppend, Receipt};
 pub use db::Db;
-pub use error::{AppendError, FlushError, OpenError};
+pub use error::{AppendError, CompactionError, FlushError, OpenError};
 pub use layout::Layout;
 pub use options::Options;
 pub use producers::{ProducerRefusal, ProducerState};
-pub use stats::{DbStats, OpenReport};
+pub use stats::{CompactionStats, DbStats, OpenReport};
 pub use verify::{VerifyReport, verify};
 
+pub use tapebook_lsm::compaction::{CompactionOptions, Goal as CompactionGoal};
 pub use tapebook_lsm::key::{Direction, TimeRange};
 pub use tapebook_lsm::snapshot::{ReadError, RecordScan, SeriesScan, Snapshot, TableScan};
 pub use tapebook_lsm::sstable::{Table as SsTable, TableWriterOptions};

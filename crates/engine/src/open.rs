@@ -15,7 +15,9 @@ use tapebook_wal::{EntryKind, LogIdentity, Proposal, RecoveryOptions, Wal};
 use crate::append::{Completer, Completion, PendingAppend};
 use crate::apply::Applier;
 use crate::commit::{Committer, Ticket};
-use crate::flush::{Files, Flusher};
+use crate::compact::{Compactor, Wake};
+use crate::files::{Files, FlushedTimes, TableStore};
+use crate::flush::Flusher;
 use crate::replay::Replay;
 use crate::state::{SystemState, decode_sections, from_manifest, membership_of_one};
 use crate::{Db, Layout, OpenError, OpenReport, Options};
@@ -65,6 +67,7 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
     };
     let first_entry = recovered.state.last_log_id == tapebook_wal::LogId::default();
     let term = recovered.state.last_log_id.term.max(FIRST_TERM);
+    let flushed = FlushedTimes::of(&tables, &replay.applier.state.symbols);
     let committer = Arc::new(Committer::new(replay.applier, tables, options.memtable_bytes));
     let wal = Wal::start(
         Arc::clone(&vfs),
@@ -75,17 +78,20 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
     if first_entry {
         write_first_entry(&wal, &committer, identity.node_id)?;
     }
+    let flusher = Arc::new(Flusher {
+        store: TableStore { vfs: Arc::clone(&vfs), layout: layout.clone(), identity, options: options.table },
+        files: Mutex::new(Files::new(manifest, flushed)),
+        compaction: Wake::default(),
+    });
+    let rate = options.compaction_bytes_per_second.filter(|_| options.background);
+    let compactor = Compactor::new(Arc::clone(&flusher), options.compaction, rate);
     let mut db = Db {
         committer,
         wal: Some(Arc::new(wal)),
-        flusher: Arc::new(Flusher {
-            vfs: Arc::clone(&vfs),
-            layout: layout.clone(),
-            identity,
-            options: options.table,
-            files: Mutex::new(Files::new(manifest)),
-        }),
+        flusher,
+        compactor: Arc::new(compactor),
         flushing: None,
+        compacting: None,
         layout,
         report,
         term,
@@ -97,7 +103,7 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
         _lock: lock,
     };
     if db.options.background {
-        db.start_flushing().map_err(|source| io_error("start the flushing thread", dir, source))?;
+        db.start_threads().map_err(|source| io_error("start a thread", dir, source))?;
     }
     db.report.took = db.vfs.clock().monotonic().saturating_sub(started);
     Ok(db)

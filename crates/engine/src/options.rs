@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tapebook_lsm::compaction::CompactionOptions;
 use tapebook_lsm::sstable::TableWriterOptions;
 use tapebook_vfs::{RealVfs, Vfs};
 use tapebook_wal::WalOptions;
@@ -20,6 +21,11 @@ pub struct Options {
     pub memtable_bytes: u64,
     /// So many MemTables may wait to be flushed, at least 1; with more, appends wait. Default 4.
     pub frozen_memtables_max: usize,
+    /// When files are moved and merged.
+    pub compaction: CompactionOptions,
+    /// Bytes of rows that merging may write in a second; `None`: as fast as it can. Where files pile up it is as fast
+    /// as it can anyway. Default 64 MiB.
+    pub compaction_bytes_per_second: Option<u64>,
     /// Rows whose time is further ahead of the clock are refused. `None`: none are. Default one day.
     pub max_future: Option<Duration>,
     /// With so many symbols, a batch with a new one is refused; batches on their way may go a little past it. Default
@@ -27,7 +33,7 @@ pub struct Options {
     pub symbols_max: usize,
     /// With so many producers, a batch of a new one is refused, as with symbols. Default 100,000.
     pub producers_max: usize,
-    /// True (the default): threads of its own write the log's queue and flush. False: no thread is started, and
+    /// True (the default): threads of its own write the log's queue, flush and compact. False: no thread is started, and
     /// everything happens inside the calls; for simulations.
     pub background: bool,
     /// What the lock file says that this process does.
@@ -42,6 +48,8 @@ impl Default for Options {
             table: TableWriterOptions::default(),
             memtable_bytes: 64 << 20,
             frozen_memtables_max: 4,
+            compaction: CompactionOptions::default(),
+            compaction_bytes_per_second: Some(64 << 20),
             max_future: Some(Duration::from_secs(24 * 60 * 60)),
             symbols_max: 1_000_000,
             producers_max: 100_000,

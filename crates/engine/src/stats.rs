@@ -21,8 +21,25 @@ pub struct DbStats {
     pub flush_failing: Option<String>,
     /// Why files that are no longer needed could not be removed, while they are there.
     pub leftovers: Option<String>,
+    /// What compaction did.
+    pub compaction: CompactionStats,
     /// The log's counters.
     pub wal: WalStats,
+}
+
+/// What compaction did since the start.
+#[derive(Clone, Debug, Default)]
+pub struct CompactionStats {
+    /// Files that went to another level or partition as they were.
+    pub moves: u64,
+    /// Merges carried out.
+    pub merges: u64,
+    /// Bytes of the files that were merged.
+    pub read_bytes: u64,
+    /// Bytes of the files that took their place.
+    pub written_bytes: u64,
+    /// Why compacting fails, while it does.
+    pub failing: Option<String>,
 }
 
 /// What opening a data directory found and did.

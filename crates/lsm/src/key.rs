@@ -49,6 +49,11 @@ impl TimeRange {
         Self { first: self.first.min(ts), last: self.last.max(ts) }
     }
 
+    /// The smallest range that both lie in.
+    pub fn hull(self, other: Self) -> Self {
+        Self { first: self.first.min(other.first), last: self.last.max(other.last) }
+    }
+
     /// The range of times that a Rust range describes.
     pub fn from_bounds(bounds: impl RangeBounds<i64>) -> Self {
         let first = match bounds.start_bound() {

@@ -1,5 +1,6 @@
 //! One module per command; each turns its arguments into one call of `run`.
 
+mod compact;
 pub(crate) mod completions;
 pub(crate) mod demo;
 mod flush;
@@ -20,6 +21,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Sql(args) => sql::run(&shared, &args),
         Command::Verify => verify::run(&shared),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Compact => compact::run(&shared),
         Command::Flush => flush::run(&shared),
         Command::Completions(args) => completions::run(&args),
     }

@@ -48,7 +48,7 @@ fn what_is_not_there_is_named() {
     let place = Place::new();
     let line = place.fails(1, &["import", "trades", "missing.csv"]);
     assert!(line.contains("missing.csv") && line.contains("nothing was imported"), "{line}");
-    for args in [&["sql", "SELECT 1"][..], &["verify"], &["flush"]] {
+    for args in [&["sql", "SELECT 1"][..], &["verify"], &["flush"], &["compact"]] {
         let line = place.fails(1, args);
         assert!(line.contains("db: no such data directory") && line.contains("--data"), "{line}");
     }

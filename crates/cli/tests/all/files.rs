@@ -1,4 +1,4 @@
-//! `verify`, `flush`, `inspect` and `completions`.
+//! `verify`, `flush`, `compact`, `inspect` and `completions`.
 
 use crate::support::{Place, the_file};
 
@@ -15,6 +15,21 @@ fn a_sound_directory_verifies_before_and_after_a_flush() {
     assert_eq!(place.sql("SELECT count(*), max(seq) FROM trades"), "3,3");
     assert_eq!(place.run(&["flush", "--quiet"]).err, "");
     assert_eq!(place.sql("SELECT count(*) FROM sys.sstables"), "1");
+}
+
+#[test]
+fn a_compacted_directory_holds_the_same_in_one_partition() {
+    let place = Place::with_trades();
+    place.ok(&["flush"]);
+    let before = place.sql("SELECT * FROM trades ORDER BY seq");
+    let ran = place.run(&["compact"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
+    assert!(ran.err.contains("1 SSTable in 1 partition"), "{ran:?}");
+    assert_eq!(place.sql("SELECT * FROM trades ORDER BY seq"), before);
+    let sound = place.ok(&["verify"]);
+    assert!(sound.contains("1 SSTable, 3 rows") && sound.ends_with(": 0 problems\n"), "{sound}");
+    let again = place.run(&["compact"]).err;
+    assert!(again.contains("moved 0 files"), "nothing is left to do: {again}");
 }
 
 #[test]
@@ -43,9 +58,11 @@ fn files_are_described_in_words() {
             && table.contains("trades.trade_id"),
         "{table}"
     );
+    // Whether flushing left time for it or not.
+    place.ok(&["compact"]);
     let manifest = place.ok(&["inspect", "manifest", "db"]);
     assert!(
-        manifest.contains("level 0") && manifest.contains("3 rows") && manifest.contains("seq 1..3"),
+        manifest.contains("level 1") && manifest.contains("3 rows") && manifest.contains("seq 1..3"),
         "{manifest}"
     );
     let named = the_file(&place.path("db"), "MANIFEST-000001");

@@ -8,6 +8,8 @@ use crate::random::Random;
 use crate::rows::{Row, StoredRow, batch_of};
 
 const PRODUCERS: usize = 3;
+/// Rows come from before and behind it, so that they belong to two days.
+const MIDNIGHT: i64 = 24 * 60 * 60 * 1_000_000_000;
 
 /// A batch that was handed in.
 pub struct Sent {
@@ -35,7 +37,7 @@ impl Clients {
             random: Random::new(seed),
             next_row: 1,
             next_number: [1; PRODUCERS],
-            latest_ts: 1_000,
+            latest_ts: MIDNIGHT - 900,
             acknowledged: Vec::new(),
             unsettled: Vec::new(),
         }

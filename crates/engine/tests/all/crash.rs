@@ -5,19 +5,20 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use tapebook::{Db, Durability, Options, WalOptions};
+use tapebook::{CompactionGoal, Db, Durability, Options, WalOptions};
 use tapebook_vfs::{Fault, FaultPlan, FaultRule, FaultVfs, MemoryVfs, Vfs};
 
 use crate::clients::{Clients, Sent, append, check_survivors, send};
 use crate::random::Random;
 use crate::rows::{batch_of, everything};
+use crate::support::SMALL_FILES;
 
 /// Replays one seed: `TAPEBOOK_CRASH_SEED=17 cargo test -p tapebook --test all crash::`.
 const SEED_VARIABLE: &str = "TAPEBOOK_CRASH_SEED";
 const SEEDS_PER_TEST: u64 = 250;
-const STEPS: u64 = 90;
+const STEPS: u64 = 110;
 /// About as many calls as the longest of these runs makes.
-const CALLS: u64 = 620;
+const CALLS: u64 = 1_000;
 
 #[test]
 fn a_crash_at_any_call_loses_nothing_first_quarter() {
@@ -54,6 +55,7 @@ fn crashes(quarter: u64) {
     // Without these the scenario would be about less than it says.
     assert!(reached.acknowledged > 1_000 && reached.unsettled > 20 && reached.survivors > 0, "{reached:?}");
     assert!(reached.tables > 50 && reached.rolls > 20 && reached.recoveries_cut > 20, "{reached:?}");
+    assert!(reached.merges > 50, "{reached:?}");
 }
 
 /// What the runs came across.
@@ -66,6 +68,7 @@ struct Reached {
     tables: u64,
     rolls: u64,
     recoveries_cut: u64,
+    merges: u64,
 }
 
 impl Reached {
@@ -76,6 +79,7 @@ impl Reached {
         self.tables += other.tables;
         self.rolls += other.rolls;
         self.recoveries_cut += other.recoveries_cut;
+        self.merges += other.merges;
     }
 }
 
@@ -98,6 +102,7 @@ fn options(vfs: Arc<dyn Vfs>) -> Options {
         wal: WalOptions { segment_bytes: 64 << 10, payload_bytes_max: 32 << 10, ..WalOptions::default() },
         memtable_bytes: 24 << 10,
         frozen_memtables_max: 2,
+        compaction: SMALL_FILES,
         max_future: None,
         background: false,
         command: "crash".to_owned(),
@@ -115,6 +120,7 @@ fn run(seed: u64) -> Reached {
     let db = work(&fault, &mut clients);
     let seen = db.as_ref().map(|db| everything(&db.snapshot())).unwrap_or_default();
     reached.tables = db.as_ref().map_or(0, |db| db.snapshot().pieces().tables.len() as u64);
+    reached.merges = db.as_ref().map_or(0, |db| db.stats().compaction.merges);
     reached.rolls = db.as_ref().map_or(0, |db| db.stats().wal.segments_begun);
     crash(&disk, &mut clients.random);
     drop(db);
@@ -145,6 +151,9 @@ fn run(seed: u64) -> Reached {
         clients.settle(&sent, receipt);
     }
     db.flush().unwrap_or_else(|error| panic!("{error}"));
+    if clients.random.chance(50) {
+        db.compact(CompactionGoal::Settled).unwrap_or_else(|error| panic!("{error}"));
+    }
     clients.acknowledged.sort();
     assert_eq!(everything(&db.snapshot()), clients.acknowledged, "every batch once, nothing else");
     db.close().unwrap_or_else(|error| panic!("{error}"));
@@ -172,6 +181,10 @@ fn crash(disk: &MemoryVfs, random: &mut Random) {
     }
 }
 
+fn some_goal(random: &mut Random) -> CompactionGoal {
+    if random.chance(50) { CompactionGoal::Settled } else { CompactionGoal::Bounded }
+}
+
 /// Works until something fails or there is nothing left to do; the database as it stands then.
 fn work(fault: &FaultVfs, clients: &mut Clients) -> Option<Db> {
     let open = || Db::open_with("/db", options(Arc::new(fault.clone()))).ok();
@@ -183,7 +196,12 @@ fn work(fault: &FaultVfs, clients: &mut Clients) -> Option<Db> {
                     return Some(db);
                 }
             }
-            10..14 => {
+            10..18 => {
+                if db.compact(some_goal(&mut clients.random)).is_err() {
+                    return Some(db);
+                }
+            }
+            18..22 => {
                 if clients.random.chance(50) {
                     let closed = db.close();
                     clients.collect_receipts();
@@ -196,14 +214,16 @@ fn work(fault: &FaultVfs, clients: &mut Clients) -> Option<Db> {
                 let survived = everything(&db.snapshot());
                 check_survivors(&survived, &[], clients);
                 // The clients know nothing of the restart but that some receipts did not come.
-                for sent in std::mem::take(&mut clients.unsettled) {
+                let mut again = std::mem::take(&mut clients.unsettled).into_iter();
+                while let Some(sent) = again.next() {
                     if !send(&db, clients, sent, Durability::Synced) {
+                        clients.unsettled.extend(again);
                         return Some(db);
                     }
                 }
             }
             step => {
-                let durability = if step < 40 { Durability::Buffered } else { Durability::Synced };
+                let durability = if step < 46 { Durability::Buffered } else { Durability::Synced };
                 let sent = clients.next_batch();
                 let sent = send(&db, clients, sent, durability);
                 clients.collect_receipts();

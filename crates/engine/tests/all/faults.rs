@@ -4,23 +4,26 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
-use tapebook::{AppendError, Db, Durability, FlushError, Options, WalOptions};
+use tapebook::{
+    AppendError, CompactionError, CompactionGoal, Db, Durability, FlushError, Options, WalOptions,
+};
 use tapebook_vfs::{Fault, FaultPlan, FaultRule, FaultVfs, MemoryVfs, Vfs};
 
 use crate::clients::{Clients, append, check_survivors, send};
 use crate::rows::{batch_of, everything};
-use crate::support::{on, open, prices, trades};
+use crate::support::{SMALL_FILES, on, open, prices, trades};
 
 fn options(vfs: Arc<dyn Vfs>) -> Options {
     Options {
         wal: WalOptions { segment_bytes: 64 << 10, payload_bytes_max: 32 << 10, ..WalOptions::default() },
         memtable_bytes: 16 << 10,
         frozen_memtables_max: 2,
+        compaction: SMALL_FILES,
         ..on(vfs)
     }
 }
 
-/// Opens, appends, flushes, rolls the log, closes; goes on after whatever can be gone on after.
+/// Opens, appends, flushes, compacts, rolls the log, closes; goes on after whatever can be gone on after.
 fn work(fault: &FaultVfs, clients: &mut Clients) {
     let open = || Db::open_with("/db", options(Arc::new(fault.clone())));
     let Ok(db) = open().or_else(|_| open()) else { return };
@@ -30,6 +33,13 @@ fn work(fault: &FaultVfs, clients: &mut Clients) {
         {
             let again = db.flush();
             let outcome_unknown = matches!(error, FlushError::Again(_));
+            assert!(again.is_ok() || outcome_unknown || fault.faults() > 1, "{again:?} after {error}");
+        }
+        if step % 12 == 10
+            && let Err(error) = db.compact(CompactionGoal::Settled)
+        {
+            let again = db.compact(CompactionGoal::Settled);
+            let outcome_unknown = matches!(error, CompactionError::Files(FlushError::Again(_)));
             assert!(again.is_ok() || outcome_unknown || fault.faults() > 1, "{again:?} after {error}");
         }
         let durability = if step % 5 == 4 { Durability::Buffered } else { Durability::Synced };

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use tapebook::{
-    Batch, Db, Direction, Durability, Id, Options, Producer, Quote, RawRecord, ReadError, Snapshot,
-    StandardTable, TableId, TimeRange, Trade,
+    Batch, CompactionGoal, Db, Direction, Durability, Id, Options, Producer, Quote, RawRecord, ReadError,
+    Snapshot, StandardTable, TableId, TimeRange, Trade,
 };
 use tapebook_vfs::MemoryVfs;
 
 use crate::rows::{Row, StoredRow, batch_of};
-use crate::support::{open, simulated};
+use crate::support::{SMALL_FILES, open, simulated};
 
 const SYMBOLS: [&str; 5] = ["B", "A", "é", "AA", "Z.1"];
 const ABSENT: &str = "none";
@@ -20,6 +20,8 @@ enum Step {
     /// Table, symbol and time of each row.
     Append(Vec<(bool, usize, i64)>),
     Flush,
+    /// Moves and merges files, all the way or no further than needed.
+    Compact(bool),
     /// Closes and opens again, with that many bytes for a MemTable.
     Reopen(u64),
     /// Takes a snapshot that is looked at again at the end.
@@ -32,7 +34,8 @@ fn step() -> impl Strategy<Value = Step> {
     let row = (any::<bool>(), 0..SYMBOLS.len(), -5..25_i64);
     prop_oneof![
         12 => prop::collection::vec(row, 1..12).prop_map(Step::Append),
-        2 => Just(Step::Flush),
+        3 => Just(Step::Flush),
+        2 => any::<bool>().prop_map(Step::Compact),
         1 => prop_oneof![Just(1_u64), Just(3_000), Just(1 << 20)].prop_map(Step::Reopen),
         2 => Just(Step::Keep),
         2 => Just(Step::Check),
@@ -122,7 +125,7 @@ struct Run {
 
 impl Run {
     fn options(disk: &MemoryVfs, memtable_bytes: u64) -> Options {
-        Options { memtable_bytes, frozen_memtables_max: 3, ..simulated(disk) }
+        Options { memtable_bytes, frozen_memtables_max: 3, compaction: SMALL_FILES, ..simulated(disk) }
     }
 
     fn new() -> Self {
@@ -135,6 +138,10 @@ impl Run {
         match step {
             Step::Append(rows) => self.append(&rows),
             Step::Flush => self.db.flush().unwrap(),
+            Step::Compact(settled) => {
+                let goal = if settled { CompactionGoal::Settled } else { CompactionGoal::Bounded };
+                self.db.compact(goal).unwrap();
+            }
             Step::Reopen(memtable_bytes) => {
                 self.db.close().unwrap();
                 self.db = open(Self::options(&self.disk, memtable_bytes));

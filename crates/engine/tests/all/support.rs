@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tapebook::{Batch, Db, Options, Record, Snapshot, Trade, WalOptions};
+use tapebook::{Batch, CompactionOptions, Db, Options, Record, Snapshot, Trade, WalOptions};
 use tapebook_vfs::{MemoryVfs, Vfs};
 
 /// A simulated database that does everything inside the calls.
@@ -22,6 +22,15 @@ pub fn on(vfs: Arc<dyn Vfs>) -> Options {
         ..Options::default()
     }
 }
+
+/// Small enough that a few flushes bring up every kind of choice.
+pub const SMALL_FILES: CompactionOptions = CompactionOptions {
+    file_bytes: 8_000,
+    fan_in: 2,
+    late_ratio: 2,
+    partition_bytes_min: 4_000,
+    partition_bytes_max: 20_000,
+};
 
 /// A batch of trades of one symbol, whose prices tell them apart.
 pub fn trades(symbol: &str, first_ts: i64, prices: std::ops::Range<u32>) -> Batch {

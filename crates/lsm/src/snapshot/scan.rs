@@ -23,6 +23,17 @@ impl<'a> SeriesScan<'a> {
         Self { merge: Merge::new(direction), file: None, failed: false }
     }
 
+    /// The records of several files' scans of one series, which must go in that direction.
+    pub(crate) fn of_files(
+        scans: impl IntoIterator<Item = FileScan<'a>>,
+        direction: Direction,
+    ) -> Result<Self, ReadError> {
+        let mut scan = Self::empty(direction);
+        scans.into_iter().try_for_each(|file| scan.add_file(file))?;
+        scan.choose();
+        Ok(scan)
+    }
+
     pub(super) fn add_file(&mut self, scan: FileScan<'a>) -> Result<(), ReadError> {
         match self.file.take() {
             None if self.merge.is_empty() => self.file = Some(scan),

@@ -42,6 +42,11 @@ impl BlockBuilder {
         self.entries.len()
     }
 
+    /// Bytes of the block so far.
+    pub(super) fn bytes(&self) -> usize {
+        self.entries.len() * ENTRY_BYTES + self.rows.len()
+    }
+
     /// True where the row may go into this block. An empty block takes any row of its table.
     pub(super) fn takes(&self, table: TableId, layout: u16, row_bytes: usize, block_bytes: usize) -> bool {
         let bytes = (self.entries.len() + 1) * ENTRY_BYTES + self.rows.len() + row_bytes;

@@ -62,6 +62,7 @@ mod layout;
 mod meta;
 mod open;
 mod output;
+mod overlap;
 mod report;
 mod row_check;
 mod scan;

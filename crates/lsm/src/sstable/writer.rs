@@ -266,6 +266,16 @@ impl TableWriter {
         Ok(())
     }
 
+    /// Which file it writes.
+    pub fn identity(&self) -> TableIdentity {
+        self.identity
+    }
+
+    /// Bytes of rows so far, written or gathered to be.
+    pub fn written_bytes(&self) -> u64 {
+        self.out.position() + self.block.bytes() as u64
+    }
+
     /// Writes what is left and makes the file durable. Syncing the directory and giving the file its final name are
     /// the caller's.
     pub fn finish(mut self, meta: TableMeta) -> Result<TableSummary, WriteError> {
