@@ -23,6 +23,7 @@ mod recovery;
 mod report;
 mod scan;
 mod setting;
+mod soak;
 mod swallow;
 mod writers;
 
@@ -34,7 +35,7 @@ use setting::Setting;
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 type Measurement = fn(&Setting) -> Result<(), AnyError>;
 
-const MEASUREMENTS: [(&str, Measurement); 9] = [
+const MEASUREMENTS: [(&str, Measurement); 10] = [
     ("append", appends::one_writer),
     ("writers", writers::many),
     ("log", bulk::log_only),
@@ -44,7 +45,11 @@ const MEASUREMENTS: [(&str, Measurement); 9] = [
     ("scan", scan::one_table),
     ("recovery", recovery::open),
     ("amplification", amplification::in_order_ticks),
+    (SOAK, soak::mixed_load),
 ];
+
+/// Half an hour long and a table of its own, so that `all` leaves it out.
+const SOAK: &str = "soak";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1).collect()) {
@@ -73,7 +78,10 @@ fn run(arguments: Vec<String>) -> Result<(), AnyError> {
     let chosen = chosen.ok_or(&*usage)?;
     if chosen == "all" {
         report::head();
-        return names.iter().try_for_each(|name| in_own_process(name, &arguments));
+        return names
+            .iter()
+            .filter(|name| **name != SOAK)
+            .try_for_each(|name| in_own_process(name, &arguments));
     }
     let (name, measure) = MEASUREMENTS.iter().find(|(name, _)| *name == chosen).ok_or(&*usage)?;
     measure(&setting)?;

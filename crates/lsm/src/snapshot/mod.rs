@@ -112,7 +112,8 @@ impl Snapshot {
             }
         }
         for file in self.pieces.tables.iter().rev() {
-            if file.seq_range().is_some_and(|(first, last)| first <= seq && seq <= last)
+            if file.time_range().contains(ts)
+                && file.seq_range().is_some_and(|(first, last)| first <= seq && seq <= last)
                 && let Some(series) = file.series(table, symbol)
                 && let Some(record) = series.get(ts, seq)?
             {
@@ -136,10 +137,16 @@ impl Snapshot {
                 last = Some(record);
             }
         }
+        let nothing_later = |range: TimeRange, last: &Option<RawRecord<'_>>| {
+            range.first > at || last.is_some_and(|last| range.last < last.ts)
+        };
         for file in self.pieces.tables.iter().rev() {
+            // The file's own range first: looking up the series in every file costs more than the rest.
+            if nothing_later(file.time_range(), &last) {
+                continue;
+            }
             let Some(series) = file.series(table, symbol) else { continue };
-            let range = series.time_range();
-            if range.first > at || last.is_some_and(|last| range.last < last.ts) {
+            if nothing_later(series.time_range(), &last) {
                 continue;
             }
             if let Some(record) = series.last_at(at)?
@@ -197,7 +204,8 @@ impl Snapshot {
             return Ok(scan);
         }
         for file in &self.pieces.tables {
-            if let Some(series) = file.series(table, symbol)
+            if file.time_range().overlaps(range)
+                && let Some(series) = file.series(table, symbol)
                 && series.time_range().overlaps(range)
             {
                 scan.add_file(series.scan(range, direction))?;
