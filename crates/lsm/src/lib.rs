@@ -3,6 +3,7 @@
 //! * [`memtable`]: the newest records, indexed in memory while their batches stay as they arrived;
 //! * [`sstable`]: immutable files of rows in key order, read in place through a map;
 //! * [`manifest`]: which files there are, as a log of version edits, and the state file beside them;
+//! * [`retraction`]: which rows readers no longer see;
 //! * [`snapshot`]: one atomic view of all of it, up to one sequence number.
 //!
 //! This crate does not know the write-ahead log, and nothing in it decides when to flush.
@@ -12,5 +13,6 @@
 pub mod key;
 pub mod manifest;
 pub mod memtable;
+pub mod retraction;
 pub mod snapshot;
 pub mod sstable;
