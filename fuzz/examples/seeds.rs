@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tapebook_fuzz::{AS_IT_IS, DIRECTORY, SEALED, TABLE, manifest_file};
 use tapebook_lsm::key::TimeRange;
 use tapebook_lsm::manifest::{
-    LogId, LogRange, Manifest, Partition, Retraction, SectionTag, SeqRange, StateHeader, StateRef,
+    LogId, LogRange, Manifest, Partition, SectionTag, SeqRange, StateHeader, StateRef,
     StateSection, TableFile, Version, VersionEdit, encode_state,
 };
 use tapebook_lsm::sstable::{TableMeta, TableWriter, TableWriterOptions};
@@ -177,7 +177,7 @@ fn example(page: &str, name: &str) -> Done<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A manifest of flushes into two partitions, a move, and a retraction.
+/// A manifest of flushes into two partitions and a move.
 fn manifest() -> Done<Vec<u8>> {
     let memory = MemoryVfs::new(1);
     let dir = Path::new("/data");
@@ -192,14 +192,6 @@ fn manifest() -> Done<Vec<u8>> {
     manifest.commit(&VersionEdit {
         tables_added: moved.into_iter().collect(),
         tables_removed: removed,
-        retractions_added: vec![Retraction {
-            id: 1,
-            table: TableId(1),
-            seqs: SeqRange { first: 2, last: 3 },
-            made_at_seq: 20,
-            undone_at_seq: None,
-            reason: "a busted trade".to_owned(),
-        }],
         epoch: Some(3),
         ..VersionEdit::default()
     })?;

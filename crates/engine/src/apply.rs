@@ -11,6 +11,7 @@ use tapebook_wal::{EntryKind, FrameMeta, LogId};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::producers::Decision;
+use crate::retraction::{self, RetractError, RetractionEntry, RetractionReceipt};
 use crate::state::{Interner, SystemState};
 use crate::{AppendError, Receipt};
 
@@ -55,6 +56,17 @@ impl Applier {
         if meta.kind == EntryKind::Membership {
             self.state.membership = payload.to_vec();
         }
+    }
+
+    /// Applies a change of the retractions.
+    pub(crate) fn apply_retraction(
+        &mut self,
+        meta: &FrameMeta,
+        entry: &RetractionEntry,
+    ) -> Result<RetractionReceipt, RetractError> {
+        self.begin(meta);
+        let at = self.state.commit_clock;
+        retraction::apply(&mut self.state, entry, at)
     }
 
     /// Applies a batch.

@@ -11,6 +11,7 @@ use tapebook_wal::{DurableEntry, DurableSink, EntryKind, SegmentFacts, WalError}
 
 use crate::append::{Completer, Waiters};
 use crate::apply::Applier;
+use crate::retraction::Proposed;
 use crate::{AppendError, FlushError, ProducerRefusal, Receipt};
 
 /// What travels with an entry through the log.
@@ -18,6 +19,8 @@ use crate::{AppendError, FlushError, ProducerRefusal, Receipt};
 pub(crate) struct Ticket {
     /// The batch, decoded already; `None` for other kinds.
     pub batch: Option<EncodedBatch>,
+    /// The change of the retractions; `None` for other kinds.
+    pub retraction: Option<Arc<Proposed>>,
     pub completer: Completer,
 }
 
@@ -189,8 +192,14 @@ impl Committer {
     fn apply(&self, committed: &mut Committed, entry: &DurableEntry<Ticket>) -> Result<Receipt, AppendError> {
         let applier = &mut committed.applier;
         let Some(batch) = &entry.ticket.batch else {
-            if entry.meta.kind.is_entry() {
-                applier.apply_other(&entry.meta, &entry.payload);
+            match &entry.ticket.retraction {
+                Some(proposed) => {
+                    let outcome = applier.apply_retraction(&entry.meta, &proposed.entry);
+                    let first = proposed.outcome.set(outcome).is_ok();
+                    debug_assert!(first, "an entry is applied once");
+                }
+                None if entry.meta.kind.is_entry() => applier.apply_other(&entry.meta, &entry.payload),
+                None => {}
             }
             let last_seq = applier.state.last_seq;
             return Ok(Receipt { first_seq: last_seq + 1, last_seq, duplicate: false });
@@ -262,4 +271,5 @@ fn pieces(tables: &[Arc<Table>], applier: &Applier) -> Arc<Pieces> {
 fn snapshot(pieces: &Arc<Pieces>, applier: &Applier) -> Snapshot {
     let state = &applier.state;
     Snapshot::new(Arc::clone(pieces), state.last_seq, state.symbols.clone(), state.schemas.clone())
+        .with_retractions(state.retractions.clone())
 }

@@ -73,7 +73,7 @@ impl Db {
         self.admit()?;
         let completion = Completion::new(&self.committer.waiters);
         let proposal = Proposal::batch(self.term, self.node_id, batch.bytes().clone());
-        let ticket = Ticket { batch: Some(batch), completer: Completer::new(&completion) };
+        let ticket = Ticket { batch: Some(batch), retraction: None, completer: Completer::new(&completion) };
         let wal = self.wal()?;
         match durability {
             Durability::Synced => wal.append(proposal, ticket),

@@ -44,6 +44,7 @@ mod open;
 mod options;
 mod producers;
 mod replay;
+mod retraction;
 mod state;
 mod stats;
 mod verify;
@@ -54,11 +55,17 @@ pub use error::{AppendError, CompactionError, FlushError, OpenError};
 pub use layout::Layout;
 pub use options::Options;
 pub use producers::{ProducerRefusal, ProducerState};
+pub use retraction::{
+    REASON_BYTES_MAX, ReasonError, RetractError, RetractionEntry, RetractionName, RetractionReceipt,
+    check_reason,
+};
 pub use stats::{CompactionStats, DbStats, OpenReport};
 pub use verify::{VerifyReport, verify};
 
 pub use tapebook_lsm::compaction::{CompactionOptions, Goal as CompactionGoal};
 pub use tapebook_lsm::key::{Direction, TimeRange};
+pub use tapebook_lsm::manifest::SeqRange;
+pub use tapebook_lsm::retraction::{Change, Retraction, Retractions};
 pub use tapebook_lsm::snapshot::{ReadError, RecordScan, SeriesScan, Snapshot, TableScan};
 pub use tapebook_lsm::sstable::{Table as SsTable, TableWriterOptions};
 pub use tapebook_record::*;

@@ -250,7 +250,7 @@ fn write_first_entry(
     let completion = Completion::new(&committer.waiters);
     let payload = SharedBytes::from(&*membership_of_one(node_id));
     let proposal = Proposal::entry(EntryKind::Membership, FIRST_TERM, node_id, payload);
-    let ticket = Ticket { batch: None, completer: Completer::new(&completion) };
+    let ticket = Ticket { batch: None, retraction: None, completer: Completer::new(&completion) };
     wal.append(proposal, ticket).map_err(|refused| refused.error)?;
     PendingAppend { completion }.wait().map_err(OpenError::FirstEntry)?;
     Ok(())

@@ -14,6 +14,7 @@ use tapebook_wal::{
 };
 
 use crate::apply::Applier;
+use crate::retraction::RetractionEntry;
 use crate::{Layout, OpenError};
 
 /// About so many bytes are handed over at a time.
@@ -78,6 +79,10 @@ impl Replay {
         self.bytes += decoded.payload_bytes() as u64;
         match decoded.content {
             Content::Other(payload) => self.applier.apply_other(&decoded.meta, &payload),
+            Content::Retraction(entry, _) => {
+                // As with batches, one that was refused is refused again.
+                let _ = self.applier.apply_retraction(&decoded.meta, &entry);
+            }
             Content::Batch(batch) => {
                 // A batch that was refused when it was first applied is refused again.
                 let _ = self.applier.apply_batch(&decoded.meta, &batch);
@@ -97,6 +102,8 @@ struct Decoded {
 
 enum Content {
     Batch(EncodedBatch),
+    /// With the bytes of its payload.
+    Retraction(RetractionEntry, usize),
     Other(SharedBytes),
 }
 
@@ -104,6 +111,7 @@ impl Decoded {
     fn payload_bytes(&self) -> usize {
         match &self.content {
             Content::Batch(batch) => batch.bytes().len(),
+            Content::Retraction(_, payload_bytes) => *payload_bytes,
             Content::Other(payload) => payload.len(),
         }
     }
@@ -116,6 +124,9 @@ fn decode(entry: RecoveredEntry) -> Result<Option<Decoded>, Box<dyn std::error::
     }
     let content = match entry.meta.kind {
         EntryKind::Batch => Content::Batch(EncodedBatch::from_log(entry.payload)?),
+        EntryKind::Retraction => {
+            Content::Retraction(RetractionEntry::decode(&entry.payload)?, entry.payload.len())
+        }
         _ => Content::Other(entry.payload),
     };
     Ok(Some(Decoded { meta: entry.meta, content }))

@@ -4,12 +4,14 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use tapebook_lsm::manifest::{self, SectionTag, StateSection};
+use tapebook_lsm::retraction::Retractions;
 use tapebook_record::codec::{DecodeError, Decoder, Encoder};
 use tapebook_record::symbol::check_symbol;
 use tapebook_record::{Schemas, Symbols};
 use tapebook_wal::LogId;
 
 use crate::producers::{ProducerState, Producers, RECEIPTS_KEPT};
+use crate::retraction::{decode_retractions, encode_retractions};
 
 /// Everything that applying an entry reads and changes beside the MemTable. Cloning is cheap but for producers.
 #[derive(Clone, Debug)]
@@ -25,6 +27,7 @@ pub(crate) struct SystemState {
     pub symbols: Symbols,
     pub schemas: Schemas,
     pub producers: Producers,
+    pub retractions: Retractions,
     /// The membership as the consensus layer encodes it.
     pub membership: Vec<u8>,
 }
@@ -39,6 +42,7 @@ impl SystemState {
             symbols: Symbols::new(),
             schemas: Schemas::standard(),
             producers: Producers::default(),
+            retractions: Retractions::default(),
             membership: Vec::new(),
         }
     }
@@ -134,6 +138,7 @@ pub(crate) fn encode_sections(state: &SystemState) -> Vec<StateSection> {
     vec![
         section(SectionTag::Symbols, encode_symbols(&state.symbols)),
         section(SectionTag::Producers, encode_producers(&state.producers)),
+        section(SectionTag::Retractions, encode_retractions(&state.retractions)),
         section(SectionTag::Membership, state.membership.clone()),
     ]
 }
@@ -148,6 +153,7 @@ pub(crate) fn decode_sections(sections: &[StateSection]) -> Result<SystemState, 
         match section.tag {
             SectionTag::Symbols => state.symbols = decode_symbols(&section.bytes)?,
             SectionTag::Producers => state.producers = decode_producers(&section.bytes)?,
+            SectionTag::Retractions => state.retractions = decode_retractions(&section.bytes)?,
             SectionTag::Membership => state.membership = section.bytes.clone(),
             _ => return Err(DecodeError { offset: 0, reason: "a section that this program knows" }),
         }

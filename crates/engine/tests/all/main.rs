@@ -10,6 +10,8 @@ mod hook;
 mod model;
 mod random;
 mod replay;
+mod retraction_crash;
+mod retractions;
 mod rows;
 mod support;
 mod syncs;

@@ -1,6 +1,6 @@
 //! One step from a version to the next.
 
-use super::{HistoryFile, Partition, Retraction, RetractionUndone, StateRef, TableFile};
+use super::{HistoryFile, Partition, StateRef, TableFile};
 
 /// What changes from a version to the next. Removals take place before additions, so a file moves to another level by
 /// being removed and added in one edit.
@@ -20,12 +20,6 @@ pub struct VersionEdit {
     pub partitions_added: Vec<Partition>,
     /// Numbers of partitions that end; no file may be left in them.
     pub partitions_removed: Vec<u64>,
-    /// Retractions that are recorded.
-    pub retractions_added: Vec<Retraction>,
-    /// Retractions that end.
-    pub retractions_undone: Vec<RetractionUndone>,
-    /// Numbers of retractions that are forgotten, because no row is left that they hide.
-    pub retractions_removed: Vec<u64>,
     /// The state file that replaces the one before.
     pub state: Option<StateRef>,
     /// The log index from which a restart must replay. Never goes back.

@@ -7,8 +7,7 @@ use tapebook_record::TableId;
 use tapebook_record::codec::{Decoder, Encoder};
 
 use super::{
-    FormatError, HistoryFile, LogId, LogRange, Partition, Retraction, RetractionUndone, SeqRange, StateRef,
-    TableFile, VersionEdit,
+    FormatError, HistoryFile, LogId, LogRange, Partition, SeqRange, StateRef, TableFile, VersionEdit,
 };
 use crate::key::TimeRange;
 
@@ -22,9 +21,6 @@ mod tag {
     pub const HISTORY_REMOVED: u16 = 4;
     pub const PARTITION_ADDED: u16 = 5;
     pub const PARTITION_REMOVED: u16 = 6;
-    pub const RETRACTION_ADDED: u16 = 7;
-    pub const RETRACTION_UNDONE: u16 = 8;
-    pub const RETRACTION_REMOVED: u16 = 9;
     pub const STATE: u16 = 10;
     pub const LOG_START: u16 = 11;
     pub const NEXT_FILE_ID: u16 = 12;
@@ -41,9 +37,6 @@ pub(crate) fn encode_edit(edit: &VersionEdit) -> Vec<u8> {
     each(&mut out, tag::HISTORY_REMOVED, &edit.history_removed, put_number);
     each(&mut out, tag::PARTITION_ADDED, &edit.partitions_added, put_partition);
     each(&mut out, tag::PARTITION_REMOVED, &edit.partitions_removed, put_number);
-    each(&mut out, tag::RETRACTION_ADDED, &edit.retractions_added, put_retraction);
-    each(&mut out, tag::RETRACTION_UNDONE, &edit.retractions_undone, put_undone);
-    each(&mut out, tag::RETRACTION_REMOVED, &edit.retractions_removed, put_number);
     each(&mut out, tag::STATE, &edit.state, put_state);
     each(&mut out, tag::LOG_START, &edit.log_start, put_number);
     each(&mut out, tag::NEXT_FILE_ID, &edit.next_file_id, put_number);
@@ -89,11 +82,6 @@ fn put_field(edit: &mut VersionEdit, tag: u16, field: &mut Decoder<'_>) -> Resul
             edit.partitions_added.push(Partition { id: field.u64()?, times: times(field)? });
         }
         tag::PARTITION_REMOVED => edit.partitions_removed.push(field.u64()?),
-        tag::RETRACTION_ADDED => edit.retractions_added.push(retraction(field)?),
-        tag::RETRACTION_UNDONE => {
-            edit.retractions_undone.push(RetractionUndone { id: field.u64()?, at_seq: field.u64()? });
-        }
-        tag::RETRACTION_REMOVED => edit.retractions_removed.push(field.u64()?),
         tag::STATE => once(&mut edit.state, state(field)?)?,
         tag::LOG_START => once(&mut edit.log_start, field.u64()?)?,
         tag::NEXT_FILE_ID => once(&mut edit.next_file_id, field.u64()?)?,
@@ -159,17 +147,6 @@ fn put_partition(out: &mut Encoder, partition: &Partition) {
     put_times(out, partition.times);
 }
 
-fn put_retraction(out: &mut Encoder, retraction: &Retraction) {
-    out.u64(retraction.id).u16(retraction.table.0);
-    put_seqs(out, retraction.seqs);
-    out.u64(retraction.made_at_seq).u8(u8::from(retraction.undone_at_seq.is_some()));
-    out.u64(retraction.undone_at_seq.unwrap_or(0)).text(&retraction.reason);
-}
-
-fn put_undone(out: &mut Encoder, undone: &RetractionUndone) {
-    out.u64(undone.id).u64(undone.at_seq);
-}
-
 fn put_state(out: &mut Encoder, state: &StateRef) {
     out.u64(state.file_id).u64(state.applied.term).u64(state.applied.leader_node).u64(state.applied.index);
     out.u64(state.last_seq).raw(&state.rolling_hash);
@@ -225,18 +202,6 @@ fn history(field: &mut Decoder<'_>) -> Result<HistoryFile, FormatError> {
         delta: flag(field)?,
         path: field.text()?.to_owned(),
     })
-}
-
-fn retraction(field: &mut Decoder<'_>) -> Result<Retraction, FormatError> {
-    let (id, table, seqs, made_at_seq) = (field.u64()?, TableId(field.u16()?), seqs(field)?, field.u64()?);
-    let undone = flag(field)?;
-    let offset = field.offset() as u64;
-    let at_seq = field.u64()?;
-    if !undone && at_seq != 0 {
-        return Err(FormatError::Field { offset, reason: "0 where the retraction stands" });
-    }
-    let reason = field.text()?.to_owned();
-    Ok(Retraction { id, table, seqs, made_at_seq, undone_at_seq: undone.then_some(at_seq), reason })
 }
 
 fn state(field: &mut Decoder<'_>) -> Result<StateRef, FormatError> {

@@ -1,4 +1,4 @@
-//! What a version consists of: the facts that are recorded about each file, partition and retraction.
+//! What a version consists of: the facts that are recorded about each file and partition.
 
 use tapebook_record::TableId;
 
@@ -60,32 +60,6 @@ pub struct Partition {
     pub id: u64,
     /// Its event times.
     pub times: TimeRange,
-}
-
-/// A range of sequence numbers of one table that is hidden from a sequence on.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Retraction {
-    /// Its number.
-    pub id: u64,
-    /// The table whose rows are hidden.
-    pub table: TableId,
-    /// What is hidden.
-    pub seqs: SeqRange,
-    /// The journal's last sequence when it was made: a reader as of that sequence still sees the rows.
-    pub made_at_seq: u64,
-    /// The journal's last sequence when it was undone, where it was.
-    pub undone_at_seq: Option<u64>,
-    /// Why.
-    pub reason: String,
-}
-
-/// The end of a retraction's effect.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct RetractionUndone {
-    /// Which one.
-    pub id: u64,
-    /// The journal's last sequence when it was undone.
-    pub at_seq: u64,
 }
 
 /// Names the state file that belongs to a version.

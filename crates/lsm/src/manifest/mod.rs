@@ -1,8 +1,8 @@
 //! Which files a database consists of: its identity, the manifest with its version edits, and the state file.
 //!
 //! * [`Identity`] says whose directory it is. Every structure here repeats or is seeded with it.
-//! * A [`Version`] is one immutable set of files, partitions and retractions with its counters. A [`VersionEdit`]
-//!   leads from one to the next; [`Version::apply`] is pure and checks the invariants.
+//! * A [`Version`] is one immutable set of files and partitions with its counters. A [`VersionEdit`] leads from
+//!   one to the next; [`Version::apply`] is pure and checks the invariants.
 //! * A [`Manifest`] keeps the edits in a log on disk: `CURRENT` names the log, [`Manifest::commit`] appends to it.
 //! * A [`StateFile`] carries what is not a row, as sections whose content this crate does not know.
 //! * [`layout`] knows every name, says which files a version uses and which are left over from a crash.
@@ -36,7 +36,7 @@ pub use current::{CURRENT_BYTES, Current, decode_current};
 pub use edit::VersionEdit;
 pub use edit_codec::decode_edit;
 pub use error::{FormatError, ManifestError, StorageError};
-pub use files::{HistoryFile, Partition, Retraction, RetractionUndone, StateRef, TableFile};
+pub use files::{HistoryFile, Partition, StateRef, TableFile};
 pub use frame::{MANIFEST_BLOCK_BYTES, MANIFEST_BYTES_MAX, ManifestHeader, decode_manifest_header};
 pub use identity::{IDENTITY_BYTES, Identity, decode_identity};
 pub use log::{Manifest, ManifestOptions};

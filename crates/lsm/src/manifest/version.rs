@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::layout::is_history_path;
-use super::{
-    HistoryFile, Partition, Retraction, RetractionUndone, SeqRange, StateRef, TableFile, VersionEdit,
-    VersionError,
-};
+use super::{HistoryFile, Partition, SeqRange, StateRef, TableFile, VersionEdit, VersionError};
 use crate::key::TimeRange;
 
 /// Levels of table files that the format has room for; leveled compaction uses 0 and 1.
@@ -16,7 +13,7 @@ pub const LEVELS: usize = 8;
 /// What a table file of level 0 has in place of a partition: its rows are of any time, as they were flushed.
 pub const PARTITION_AS_FLUSHED: u64 = 0;
 
-/// The files, partitions, retractions and counters of one moment. Equal edits make equal versions.
+/// The files, partitions and counters of one moment. Equal edits make equal versions.
 ///
 /// Invariants, which [`Version::apply`] keeps:
 ///
@@ -33,7 +30,6 @@ pub struct Version {
     levels: [Vec<Arc<TableFile>>; LEVELS],
     history: BTreeMap<u64, Arc<HistoryFile>>,
     partitions: BTreeMap<u64, Partition>,
-    retractions: BTreeMap<u64, Arc<Retraction>>,
     state: Option<StateRef>,
     log_start: u64,
     next_file_id: u64,
@@ -48,7 +44,6 @@ impl Default for Version {
             levels: Default::default(),
             history: BTreeMap::new(),
             partitions: BTreeMap::new(),
-            retractions: BTreeMap::new(),
             state: None,
             log_start: 1,
             next_file_id: 1,
@@ -73,7 +68,6 @@ impl Version {
         self.advance_counters(edit)?;
         self.remove_files(edit)?;
         self.change_partitions(edit)?;
-        self.change_retractions(edit)?;
         for file in &edit.tables_added {
             self.add_table(file)?;
         }
@@ -92,7 +86,6 @@ impl Version {
             tables_added: self.tables().map(|file| TableFile::clone(file)).collect(),
             history_added: self.history().map(|file| HistoryFile::clone(file)).collect(),
             partitions_added: self.partitions().copied().collect(),
-            retractions_added: self.retractions().map(|retraction| Retraction::clone(retraction)).collect(),
             state: self.state,
             log_start: Some(self.log_start),
             next_file_id: Some(self.next_file_id),
@@ -141,11 +134,6 @@ impl Version {
     /// The partition that `ts` belongs to.
     pub fn partition_at(&self, ts: i64) -> Option<&Partition> {
         self.partitions().find(|partition| partition.times.contains(ts))
-    }
-
-    /// All retractions, undone ones included, by ascending number.
-    pub fn retractions(&self) -> impl Iterator<Item = &Arc<Retraction>> {
-        self.retractions.values()
     }
 
     /// The state file; none before the first flush.
@@ -253,26 +241,6 @@ impl Version {
             }
             _ => Ok(()),
         }
-    }
-
-    fn change_retractions(&mut self, edit: &VersionEdit) -> Result<(), VersionError> {
-        for &id in &edit.retractions_removed {
-            self.retractions.remove(&id).ok_or(VersionError::NoRetraction { id })?;
-        }
-        for retraction in &edit.retractions_added {
-            check_retraction(retraction)?;
-            if self.retractions.insert(retraction.id, Arc::new(retraction.clone())).is_some() {
-                return Err(VersionError::RetractionExists { id: retraction.id });
-            }
-        }
-        for &RetractionUndone { id, at_seq } in &edit.retractions_undone {
-            let standing = self.retractions.get_mut(&id).filter(|found| found.undone_at_seq.is_none());
-            let standing = standing.ok_or(VersionError::NoRetraction { id })?;
-            let undone = Retraction { undone_at_seq: Some(at_seq), ..Retraction::clone(standing) };
-            check_retraction(&undone)?;
-            *standing = Arc::new(undone);
-        }
-        Ok(())
     }
 
     fn add_table(&mut self, file: &TableFile) -> Result<(), VersionError> {
@@ -390,12 +358,4 @@ fn advance(counter: &'static str, value: &mut u64, to: Option<u64>) -> Result<()
 
 fn not_back(counter: &'static str, from: u64, to: u64) -> Result<(), VersionError> {
     if to < from { Err(VersionError::GoesBack { counter, from, to }) } else { Ok(()) }
-}
-
-fn check_retraction(retraction: &Retraction) -> Result<(), VersionError> {
-    let Retraction { id, seqs, made_at_seq, undone_at_seq, .. } = *retraction;
-    if !seqs.is_sane() || undone_at_seq.is_some_and(|undone| undone < made_at_seq) {
-        return Err(VersionError::Retraction { id, seqs, made_at_seq, undone_at_seq });
-    }
-    Ok(())
 }

@@ -123,30 +123,6 @@ pub enum VersionError {
         /// The other one, or itself where its range is empty.
         other: u64,
     },
-    /// A retraction's number is in use already.
-    #[error("retraction {id} is there already")]
-    RetractionExists {
-        /// The retraction.
-        id: u64,
-    },
-    /// A retraction that is to end is not there, or was undone before.
-    #[error("retraction {id} is not there or was undone before")]
-    NoRetraction {
-        /// The retraction.
-        id: u64,
-    },
-    /// A retraction that hides nothing, or that ends before it begins.
-    #[error("retraction {id}: sequences {seqs}, made at {made_at_seq}, undone at {undone_at_seq:?}")]
-    Retraction {
-        /// The retraction.
-        id: u64,
-        /// What it hides.
-        seqs: SeqRange,
-        /// When it was made.
-        made_at_seq: u64,
-        /// When it was undone.
-        undone_at_seq: Option<u64>,
-    },
     /// A counter that would go back.
     #[error("{counter} would go back from {from} to {to}")]
     GoesBack {

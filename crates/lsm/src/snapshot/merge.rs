@@ -4,12 +4,15 @@ use tapebook_record::RawRecord;
 
 use crate::key::Direction;
 use crate::memtable::MemScan;
+use crate::retraction::Hidden;
 use crate::sstable::{Scan as FileScan, TableError};
 
 /// Records of one series from one place, already in order.
 pub(super) enum Source<'a> {
     File(FileScan<'a>),
     MemTable(MemScan<'a>),
+    /// One of the others, without the rows that are hidden.
+    Except(Box<Self>, Hidden<'a>),
 }
 
 impl<'a> Source<'a> {
@@ -18,6 +21,16 @@ impl<'a> Source<'a> {
         match self {
             Self::File(scan) => scan.next().transpose(),
             Self::MemTable(scan) => Ok(scan.next()),
+            Self::Except(source, hidden) => source.next_shown(*hidden),
+        }
+    }
+
+    fn next_shown(&mut self, hidden: Hidden<'_>) -> Result<Option<RawRecord<'a>>, TableError> {
+        loop {
+            match self.next()? {
+                Some(record) if hidden.contains(record.seq) => {}
+                next => return Ok(next),
+            }
         }
     }
 }

@@ -4,7 +4,9 @@
 //! yet among them. Nobody reads the MemTables first and the list of files second, so a record is seen exactly
 //! once, whatever is flushed meanwhile.
 
+mod count;
 mod merge;
+mod piece;
 mod scan;
 
 use std::fmt;
@@ -15,6 +17,7 @@ use tapebook_record::{Id, RawRecord, Record, Schemas, StandardTable, Symbols, Ta
 
 use crate::key::{Direction, Series, TimeRange};
 use crate::memtable::MemTable;
+use crate::retraction::{Hidden, Retractions, Shown};
 use crate::sstable::{Table, TableError};
 
 pub use scan::{RecordScan, SeriesScan, TableScan};
@@ -26,6 +29,7 @@ pub struct Snapshot {
     visible_seq: u64,
     symbols: Symbols,
     schemas: Schemas,
+    retractions: Retractions,
 }
 
 /// What changes only when a MemTable is rotated or flushed.
@@ -57,6 +61,14 @@ pub enum ReadError {
         /// The id columns that it has.
         known: String,
     },
+    /// The journal has not come as far as it is to be read.
+    #[error("the journal has reached sequence {reached}, it cannot be read as of {asked}")]
+    NotReached {
+        /// The sequence that was asked for.
+        asked: u64,
+        /// The last sequence of the snapshot.
+        reached: u64,
+    },
     /// A row is shorter than its table's fixed part.
     #[error("table {table}, sequence {seq}: the row is shorter than the table's columns")]
     ShortRow {
@@ -70,7 +82,23 @@ pub enum ReadError {
 impl Snapshot {
     /// A view of `pieces` that shows records up to `visible_seq`.
     pub fn new(pieces: Arc<Pieces>, visible_seq: u64, symbols: Symbols, schemas: Schemas) -> Self {
-        Self { pieces, visible_seq, symbols, schemas }
+        Self { pieces, visible_seq, symbols, schemas, retractions: Retractions::default() }
+    }
+
+    /// The same view without the rows that `retractions` hide.
+    #[must_use]
+    pub fn with_retractions(self, retractions: Retractions) -> Self {
+        Self { retractions, ..self }
+    }
+
+    /// What was known when the journal had reached `seq`: the rows up to it, and of the retractions those that had been
+    /// made, and not been undone, when `seq` was given. A change that came after that row and before the next is not
+    /// seen yet, so the answer never changes, and what a retraction hides can be read as of the moment before.
+    pub fn as_of(&self, seq: u64) -> Result<Self, ReadError> {
+        if seq > self.visible_seq {
+            return Err(ReadError::NotReached { asked: seq, reached: self.visible_seq });
+        }
+        Ok(Self { visible_seq: seq, retractions: self.retractions.as_of(seq), ..self.clone() })
     }
 
     /// The last sequence number that it shows; 0 where it shows nothing.
@@ -88,6 +116,11 @@ impl Snapshot {
         &self.schemas
     }
 
+    /// The retractions as of this snapshot, undone ones included.
+    pub fn retractions(&self) -> &Retractions {
+        &self.retractions
+    }
+
     /// The files and MemTables that it reads.
     pub fn pieces(&self) -> &Pieces {
         &self.pieces
@@ -101,7 +134,7 @@ impl Snapshot {
         ts: i64,
         seq: u64,
     ) -> Result<Option<RawRecord<'_>>, ReadError> {
-        if seq > self.visible_seq {
+        if self.hidden(table).contains(seq) {
             return Ok(None);
         }
         for memtable in self.pieces.memtables.iter().rev() {
@@ -124,14 +157,17 @@ impl Snapshot {
     }
 
     /// The last record of a series by `(ts, seq)` whose time is at most `at`.
+    ///
+    /// Where retractions hide the end of a series, it goes back over the hidden rows.
     pub fn last(&self, table: TableId, symbol: &str, at: i64) -> Result<Option<RawRecord<'_>>, ReadError> {
+        let hidden = self.hidden(table);
         let mut last: Option<RawRecord<'_>> = None;
         let later = |last: &Option<RawRecord<'_>>, record: &RawRecord<'_>| {
             last.is_none_or(|last| (last.ts, last.seq) < (record.ts, record.seq))
         };
         for memtable in self.pieces.memtables.iter().rev() {
             if let Some(series) = self.mem_series(memtable, table, symbol)
-                && let Some(record) = series.last_at(at)
+                && let Some(record) = piece::last_in_memtable(&series, at, self.shown_in(memtable, hidden))
                 && later(&last, &record)
             {
                 last = Some(record);
@@ -149,7 +185,7 @@ impl Snapshot {
             if nothing_later(series.time_range(), &last) {
                 continue;
             }
-            if let Some(record) = series.last_at(at)?
+            if let Some(record) = piece::last_in_file(&series, at, piece::shown_of(&series, hidden))?
                 && later(&last, &record)
             {
                 last = Some(record);
@@ -187,6 +223,8 @@ impl Snapshot {
             let matches = memtable.by_id(schema, at, id, self.visible_seq, &self.symbols);
             found.extend(matches.map(|(_, record)| record));
         }
+        let hidden = self.hidden(table);
+        found.retain(|record| !hidden.contains(record.seq));
         found.sort_unstable_by_key(|record| record.seq);
         Ok(found)
     }
@@ -203,17 +241,18 @@ impl Snapshot {
         if range.is_empty() {
             return Ok(scan);
         }
+        let hidden = self.hidden(table);
         for file in &self.pieces.tables {
             if file.time_range().overlaps(range)
                 && let Some(series) = file.series(table, symbol)
                 && series.time_range().overlaps(range)
             {
-                scan.add_file(series.scan(range, direction))?;
+                scan.add_file(|| series.scan(range, direction), piece::shown_of(&series, hidden))?;
             }
         }
         for memtable in &self.pieces.memtables {
             if let Some(series) = self.mem_series(memtable, table, symbol) {
-                scan.add_memtable(series.scan(range, direction))?;
+                scan.add_memtable(|| series.scan(range, direction), self.shown_in(memtable, hidden))?;
             }
         }
         scan.choose();
@@ -254,11 +293,13 @@ impl Snapshot {
         self.last(T::ID, symbol, at)?.map(scan::typed).transpose()
     }
 
-    /// The names of a table's symbols in name order.
+    /// The names of a table's symbols in name order: those that have a row up to the snapshot's sequence, hidden or not.
+    /// Whether one is left that is shown, only reading tells.
     pub fn symbols_of(&self, table: TableId) -> Vec<&str> {
         let mut names: Vec<&str> = Vec::new();
         for file in &self.pieces.tables {
-            names.extend(file.series_of(table).map(|series| series.name()));
+            let there = file.series_of(table).filter(|series| series.seq_range().0 <= self.visible_seq);
+            names.extend(there.map(|series| series.name()));
         }
         for memtable in &self.pieces.memtables {
             names.extend(
@@ -270,13 +311,29 @@ impl Snapshot {
         names
     }
 
-    /// The number of records of a series.
+    /// The number of records of a series that are stored, for planning: rows that retractions hide count, and as of an
+    /// earlier sequence also later ones that lie in the same files. [`Snapshot::count_series`] counts what is shown.
     pub fn series_rows(&self, table: TableId, symbol: &str) -> u64 {
         let files = self.pieces.tables.iter().filter_map(|file| file.series(table, symbol));
         let memtables =
             self.pieces.memtables.iter().filter_map(|memtable| self.mem_series(memtable, table, symbol));
         files.map(|series| series.rows()).sum::<u64>()
             + memtables.map(|series| series.len() as u64).sum::<u64>()
+    }
+
+    #[inline]
+    fn hidden(&self, table: TableId) -> Hidden<'_> {
+        self.retractions.hidden(table, self.visible_seq)
+    }
+
+    /// What a series of a MemTable, which is cut at the snapshot's sequence already, shows of its rows.
+    #[inline]
+    fn shown_in<'a>(&self, memtable: &MemTable, hidden: Hidden<'a>) -> Shown<'a> {
+        if hidden.without_retractions() {
+            return Shown::All;
+        }
+        let seqs = memtable.seq_range();
+        seqs.map_or(Shown::All, |seqs| hidden.among(*seqs.start(), (*seqs.end()).min(self.visible_seq)))
     }
 
     fn mem_series<'a>(

@@ -8,6 +8,7 @@ use super::merge::{Merge, Source};
 use super::{ReadError, Snapshot};
 use crate::key::{Direction, TimeRange};
 use crate::memtable::MemScan;
+use crate::retraction::Shown;
 use crate::sstable::Scan as FileScan;
 
 /// The records of one series, ordered by `(ts, seq)`. Ends after the first error.
@@ -23,34 +24,53 @@ impl<'a> SeriesScan<'a> {
         Self { merge: Merge::new(direction), file: None, failed: false }
     }
 
-    /// The records of several files' scans of one series, which must go in that direction.
+    /// The records of several files' scans of one series, which must go in that direction. Nothing is hidden.
     pub(crate) fn of_files(
         scans: impl IntoIterator<Item = FileScan<'a>>,
         direction: Direction,
     ) -> Result<Self, ReadError> {
         let mut scan = Self::empty(direction);
-        scans.into_iter().try_for_each(|file| scan.add_file(file))?;
+        scans.into_iter().try_for_each(|file| scan.add_file(|| file, Shown::All))?;
         scan.choose();
         Ok(scan)
     }
 
-    pub(super) fn add_file(&mut self, scan: FileScan<'a>) -> Result<(), ReadError> {
-        match self.file.take() {
-            None if self.merge.is_empty() => self.file = Some(scan),
-            before => {
-                for scan in before.into_iter().chain([scan]) {
-                    self.merge.add(Source::File(scan))?;
-                }
+    /// Adds what is shown of the series of a file.
+    pub(super) fn add_file(
+        &mut self,
+        scan: impl FnOnce() -> FileScan<'a>,
+        shown: Shown<'a>,
+    ) -> Result<(), ReadError> {
+        match (shown, &self.file) {
+            (Shown::Nothing, _) => Ok(()),
+            (Shown::All, None) if self.merge.is_empty() => {
+                self.file = Some(scan());
+                Ok(())
             }
+            _ => self.add(Source::File(scan()), shown),
         }
-        Ok(())
     }
 
-    pub(super) fn add_memtable(&mut self, scan: MemScan<'a>) -> Result<(), ReadError> {
+    /// Adds what is shown of the series of a MemTable.
+    pub(super) fn add_memtable(
+        &mut self,
+        scan: impl FnOnce() -> MemScan<'a>,
+        shown: Shown<'a>,
+    ) -> Result<(), ReadError> {
+        match shown {
+            Shown::Nothing => Ok(()),
+            _ => self.add(Source::MemTable(scan()), shown),
+        }
+    }
+
+    fn add(&mut self, source: Source<'a>, shown: Shown<'a>) -> Result<(), ReadError> {
         if let Some(file) = self.file.take() {
             self.merge.add(Source::File(file))?;
         }
-        self.merge.add(Source::MemTable(scan))?;
+        self.merge.add(match shown {
+            Shown::Except(hidden) => Source::Except(Box::new(source), hidden),
+            _ => source,
+        })?;
         Ok(())
     }
 

@@ -79,12 +79,6 @@ pub(super) fn inspect(path: &Path, page: &mut Page<'_>) -> Result<(), CliError> 
             clock(file.times.last)
         ))?;
     }
-    for retraction in version.retractions() {
-        page.line(format_args!(
-            "  retraction {}: seq {}, {:?}",
-            retraction.id, retraction.seqs, retraction.reason
-        ))?;
-    }
     Ok(())
 }
 

@@ -2,25 +2,16 @@
 
 use super::*;
 
-/// Two flushes, one of them converted, and a retraction.
+/// Two flushes, one of them converted.
 fn base() -> Version {
     let mut version = Version::default();
     for partition in [1, 2, 1] {
         version = version.apply(&flush(&version, partition)).unwrap();
     }
     let table = TableFile::clone(version.table(1).unwrap());
-    let retraction = Retraction {
-        id: 1,
-        table: TableId(1),
-        seqs: SeqRange { first: 2, last: 4 },
-        made_at_seq: 20,
-        undone_at_seq: None,
-        reason: "busted".to_owned(),
-    };
     let edit = VersionEdit {
         tables_removed: vec![1],
         history_added: vec![history_file(7, &table)],
-        retractions_added: vec![retraction],
         next_file_id: Some(8),
         epoch: Some(2),
         ..VersionEdit::default()
@@ -95,25 +86,6 @@ fn partitions() {
     let dropped =
         VersionEdit { tables_removed: vec![3], partitions_removed: vec![2], ..VersionEdit::default() };
     assert!(base().apply(&dropped).unwrap().partition(2).is_none());
-}
-
-#[test]
-fn retractions() {
-    let undo = |id, at_seq| RetractionUndone { id, at_seq };
-    refused!(VersionError::NoRetraction { id: 2 }, |edit| edit.retractions_undone.push(undo(2, 30)));
-    refused!(VersionError::NoRetraction { id: 1 }, |edit| {
-        edit.retractions_undone = vec![undo(1, 30), undo(1, 30)];
-    });
-    refused!(VersionError::Retraction { id: 1, .. }, |edit| edit.retractions_undone.push(undo(1, 19)));
-    refused!(VersionError::NoRetraction { id: 5 }, |edit| edit.retractions_removed.push(5));
-    let again = |edit: &mut VersionEdit| {
-        edit.retractions_added.push(Retraction::clone(base().retractions().next().unwrap()))
-    };
-    refused!(VersionError::RetractionExists { id: 1 }, again);
-    refused!(VersionError::Retraction { id: 1, .. }, |edit| {
-        again(edit);
-        edit.retractions_added[0].seqs = SeqRange { first: 4, last: 3 };
-    });
 }
 
 #[test]

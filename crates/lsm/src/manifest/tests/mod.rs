@@ -116,9 +116,8 @@ fn flush(version: &Version, partition: u64) -> VersionEdit {
 /// A valid edit of any kind.
 fn any_edit(version: &Version, random: &mut Random) -> VersionEdit {
     let tables: Vec<_> = version.tables().collect();
-    let retractions: Vec<_> = version.retractions().collect();
     let id = version.next_file_id();
-    match random.below(8) {
+    match random.below(7) {
         0 if !tables.is_empty() => {
             let file = TableFile::clone(tables[random.below(tables.len() as u64) as usize]);
             let moved = TableFile { level: (file.level + 1) % LEVELS as u8, ..file.clone() };
@@ -138,24 +137,16 @@ fn any_edit(version: &Version, random: &mut Random) -> VersionEdit {
             }
         }
         2 => {
-            let id = retractions.iter().map(|retraction| retraction.id).max().unwrap_or(0) + 1;
-            let seqs = SeqRange { first: id, last: id + random.below(9) };
-            let reason = "wrong import ".repeat(random.below(90) as usize);
-            let made_at_seq = version.last_seq();
-            let retraction =
-                Retraction { id, table: TableId(1), seqs, made_at_seq, undone_at_seq: None, reason };
-            VersionEdit { retractions_added: vec![retraction], ..VersionEdit::default() }
+            // A long edit.
+            let mut edit = flush(version, 1 + random.below(5));
+            edit.tables_added[0].tables = (1..=1 + random.below(500) as u16).map(TableId).collect();
+            edit
         }
-        3 if retractions.iter().any(|retraction| retraction.undone_at_seq.is_none()) => {
-            let standing = retractions.iter().find(|retraction| retraction.undone_at_seq.is_none()).unwrap();
-            let undone = RetractionUndone { id: standing.id, at_seq: version.last_seq() };
-            VersionEdit { retractions_undone: vec![undone], ..VersionEdit::default() }
-        }
-        4 if version.history().count() > 3 => {
+        3 if version.history().count() > 3 => {
             let first = version.history().next().unwrap().file_id;
             VersionEdit { history_removed: vec![first], ..VersionEdit::default() }
         }
-        5 => VersionEdit { epoch: Some(version.epoch() + 1), ..VersionEdit::default() },
+        4 => VersionEdit { epoch: Some(version.epoch() + 1), ..VersionEdit::default() },
         _ => flush(version, 1 + random.below(5)),
     }
 }

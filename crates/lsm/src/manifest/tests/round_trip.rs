@@ -42,19 +42,6 @@ fn a_history() -> impl Strategy<Value = HistoryFile> {
     )
 }
 
-fn a_retraction() -> impl Strategy<Value = Retraction> {
-    (any::<(u64, u16, u64)>(), option::of(any::<u64>()), seqs(), any::<String>()).prop_map(
-        |((id, table, made_at_seq), undone_at_seq, seqs, reason)| Retraction {
-            id,
-            table: TableId(table),
-            seqs,
-            made_at_seq,
-            undone_at_seq,
-            reason,
-        },
-    )
-}
-
 fn a_state() -> impl Strategy<Value = StateRef> {
     any::<(u64, u64, u64, u64, u64, [u8; 16])>().prop_map(
         |(file_id, term, leader_node, index, last_seq, rolling_hash)| {
@@ -66,9 +53,8 @@ fn a_state() -> impl Strategy<Value = StateRef> {
 
 fn an_edit() -> impl Strategy<Value = VersionEdit> {
     let partitions = vec((any::<u64>(), times()).prop_map(|(id, times)| Partition { id, times }), 0..3);
-    let undone = vec(any::<(u64, u64)>().prop_map(|(id, at_seq)| RetractionUndone { id, at_seq }), 0..3);
-    let lists = (vec(a_table(), 0..3), vec(a_history(), 0..3), vec(a_retraction(), 0..3), partitions, undone);
-    let numbers = vec(vec(any::<u64>(), 0..3), 4);
+    let lists = (vec(a_table(), 0..3), vec(a_history(), 0..3), partitions);
+    let numbers = vec(vec(any::<u64>(), 0..3), 3);
     (lists, numbers, option::of(a_state()), any::<[Option<u64>; 4]>()).prop_map(
         |(lists, numbers, state, counters)| {
             let mut numbers = numbers.into_iter();
@@ -78,11 +64,8 @@ fn an_edit() -> impl Strategy<Value = VersionEdit> {
                 tables_removed: next(),
                 history_added: lists.1,
                 history_removed: next(),
-                partitions_added: lists.3,
+                partitions_added: lists.2,
                 partitions_removed: next(),
-                retractions_added: lists.2,
-                retractions_undone: lists.4,
-                retractions_removed: next(),
                 state,
                 log_start: counters[0],
                 next_file_id: counters[1],
