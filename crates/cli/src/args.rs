@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{completions, demo, import, inspect, sql};
+use crate::commands::{completions, demo, import, inspect, retract, sql};
 use crate::data_dir::DataDir;
 use crate::text::one_line;
 
@@ -55,6 +55,8 @@ pub(crate) enum Command {
     Demo(demo::DemoArgs),
     /// Reads files (CSV, Parquet; .gz, .zst and .zip) into a table
     Import(Box<import::ImportArgs>),
+    /// Hides a range of sequences of a table and says why, or shows it again
+    Retract(retract::RetractArgs),
     /// Runs SQL: one query, a file of statements, or an interactive shell
     Sql(sql::SqlArgs),
     /// Checks every checksum, chain and count of a data directory

@@ -40,9 +40,8 @@ struct SystemSchema {
 }
 
 impl OneCatalog {
-    /// Takes the snapshot that all tables of a query share.
-    pub(crate) fn new(db: &Db) -> Self {
-        let snapshot = db.snapshot();
+    /// The tables of the snapshot that a query reads, and of what the database says about itself.
+    pub(crate) fn new(db: &Db, snapshot: Snapshot) -> Self {
         let tables = Arc::new(SnapshotSchema { snapshot: snapshot.clone() });
         let system = Arc::new(SystemSchema { snapshot, stats: db.stats() });
         Self { catalog: Arc::new(QueryCatalog { tables, system }) }

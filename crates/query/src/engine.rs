@@ -12,7 +12,7 @@ use datafusion::prelude::SessionConfig;
 use tapebook::Db;
 
 use crate::catalog::{CATALOG, OneCatalog, SCHEMA};
-use crate::{QueryStream, SqlError};
+use crate::{QueryStream, SqlError, as_of};
 
 /// How queries run.
 #[derive(Clone, Debug)]
@@ -69,9 +69,13 @@ impl SqlEngine {
     ///
     /// Must be called inside a Tokio runtime; better not the one that serves the log.
     pub async fn query(&self, db: &Db, sql: &str) -> Result<QueryStream, SqlError> {
-        let state = SessionStateBuilder::new_from_existing(SessionState::clone(&self.template))
-            .with_catalog_list(Arc::new(OneCatalog::new(db)))
-            .build();
+        // The one snapshot of this query, for its tables and for those that look back.
+        let snapshot = db.snapshot();
+        let mut state = SessionStateBuilder::new_from_existing(SessionState::clone(&self.template))
+            .with_catalog_list(Arc::new(OneCatalog::new(db, snapshot.clone())));
+        let functions = state.table_functions().get_or_insert_default();
+        functions.insert(as_of::NAME.to_owned(), as_of::function(snapshot));
+        let state = state.build();
         let plan = state.create_logical_plan(sql).await.map_err(|error| SqlError::planning(&error))?;
         SQLOptions::new()
             .with_allow_ddl(false)

@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+mod as_of;
 mod catalog;
 mod constraints;
 mod engine;

@@ -6,11 +6,11 @@ use arrow::array::{ArrayRef, StringArray, TimestampNanosecondArray, UInt16Array,
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
-use datafusion::error::Result;
-use tapebook::{DbStats, Snapshot};
+use datafusion::error::{DataFusionError, Result};
+use tapebook::{Change, DbStats, Retraction, Snapshot, TableSchema};
 
 /// The names that [`table`] knows.
-pub(crate) const NAMES: [&str; 4] = ["tables", "symbols", "sstables", "wal"];
+pub(crate) const NAMES: [&str; 5] = ["tables", "symbols", "sstables", "wal", "retractions"];
 
 /// The system table with that name.
 pub(crate) fn table(
@@ -23,6 +23,7 @@ pub(crate) fn table(
         "symbols" => symbols(snapshot)?,
         "sstables" => sstables(snapshot)?,
         "wal" => wal(snapshot, stats)?,
+        "retractions" => retractions(snapshot)?,
         _ => return Ok(None),
     };
     let schema = batch.schema();
@@ -35,18 +36,28 @@ fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch> {
 
 fn tables(snapshot: &Snapshot) -> Result<RecordBatch> {
     let schemas: Vec<_> = snapshot.schemas().iter().collect();
-    let series: Vec<_> = schemas.iter().map(|table| snapshot.symbols_of(table.id)).collect();
-    let rows = schemas
-        .iter()
-        .zip(&series)
-        .map(|(table, names)| names.iter().map(|name| snapshot.series_rows(table.id, name)).sum::<u64>());
+    let counted: Vec<(u64, u64)> =
+        schemas.iter().map(|table| symbols_and_rows(snapshot, table)).collect::<Result<_>>()?;
     batch(vec![
         ("name", Arc::new(StringArray::from_iter_values(schemas.iter().map(|table| &*table.name)))),
         ("table_id", Arc::new(UInt16Array::from_iter_values(schemas.iter().map(|table| table.id.0)))),
         ("layout", Arc::new(UInt16Array::from_iter_values(schemas.iter().map(|table| table.layout)))),
-        ("symbols", Arc::new(UInt64Array::from_iter_values(series.iter().map(|names| names.len() as u64)))),
-        ("rows", Arc::new(UInt64Array::from_iter_values(rows))),
+        ("symbols", Arc::new(UInt64Array::from_iter_values(counted.iter().map(|counted| counted.0)))),
+        ("rows", Arc::new(UInt64Array::from_iter_values(counted.iter().map(|counted| counted.1)))),
     ])
+}
+
+/// Of what a table shows: symbols, and rows.
+fn symbols_and_rows(snapshot: &Snapshot, table: &TableSchema) -> Result<(u64, u64)> {
+    let (mut symbols, mut rows) = (0, 0);
+    for name in snapshot.symbols_of(table.id) {
+        let shown = snapshot
+            .count_series(table.id, name)
+            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        symbols += u64::from(shown > 0);
+        rows += shown;
+    }
+    Ok((symbols, rows))
 }
 
 fn symbols(snapshot: &Snapshot) -> Result<RecordBatch> {
@@ -57,6 +68,39 @@ fn symbols(snapshot: &Snapshot) -> Result<RecordBatch> {
         ("symbol", Arc::new(StringArray::from_iter_values(names))),
         ("handle", Arc::new(UInt32Array::from_iter_values(handles.iter().copied()))),
         ("rank", Arc::new(UInt32Array::from_iter_values(0..handles.len() as u32))),
+    ])
+}
+
+/// Every retraction that was made. `table` is a word of SQL, so the column is `table_name`.
+fn retractions(snapshot: &Snapshot) -> Result<RecordBatch> {
+    let all: Vec<&Retraction> = snapshot.retractions().iter().map(|retraction| &**retraction).collect();
+    let number = |value: fn(&Retraction) -> Option<u64>| -> ArrayRef {
+        Arc::new(UInt64Array::from_iter(all.iter().map(|retraction| value(retraction))))
+    };
+    let time = |value: fn(&Retraction) -> Option<i64>| -> ArrayRef {
+        let times = TimestampNanosecondArray::from_iter(all.iter().map(|retraction| value(retraction)));
+        Arc::new(times.with_timezone("UTC"))
+    };
+    let reason = |change: Option<&Change>| -> Option<String> {
+        change.map(|change| change.reason.clone()).filter(|reason| !reason.is_empty())
+    };
+    let text = |value: &dyn Fn(&Retraction) -> Option<String>| -> ArrayRef {
+        Arc::new(StringArray::from_iter(all.iter().map(|retraction| value(retraction))))
+    };
+    let name = |retraction: &Retraction| {
+        snapshot.schemas().get(retraction.table).map(|schema| schema.name.to_string())
+    };
+    batch(vec![
+        ("id", number(|retraction| Some(retraction.id))),
+        ("table_name", text(&name)),
+        ("from_seq", number(|retraction| Some(retraction.seqs.first))),
+        ("to_seq", number(|retraction| Some(retraction.seqs.last))),
+        ("reason", text(&|retraction| reason(Some(&retraction.made)))),
+        ("made_at_seq", number(|retraction| Some(retraction.made.at_seq))),
+        ("made_at", time(|retraction| Some(retraction.made.at))),
+        ("undone_at_seq", number(|retraction| retraction.undone.as_ref().map(|undone| undone.at_seq))),
+        ("undone_at", time(|retraction| retraction.undone.as_ref().map(|undone| undone.at))),
+        ("undone_reason", text(&|retraction| reason(retraction.undone.as_ref()))),
     ])
 }
 

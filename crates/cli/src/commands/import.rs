@@ -90,7 +90,8 @@ fn open(dir: &DataDir, allow_future: bool) -> Result<Db, CliError> {
     dir.open_with(options)
 }
 
-fn find_table(schemas: &Schemas, name: &str) -> Result<Arc<TableSchema>, CliError> {
+/// The table of that name, or an error that lists those that there are.
+pub(super) fn find_table(schemas: &Schemas, name: &str) -> Result<Arc<TableSchema>, CliError> {
     schemas.by_name(name).cloned().ok_or_else(|| {
         let known = schemas.iter().map(|table| &*table.name).collect::<Vec<_>>().join(", ");
         CliError::failed(format!("there is no table {name}; the tables are {known}"))

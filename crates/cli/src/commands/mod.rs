@@ -6,6 +6,7 @@ pub(crate) mod demo;
 mod flush;
 pub(crate) mod import;
 pub(crate) mod inspect;
+pub(crate) mod retract;
 pub(crate) mod sql;
 mod verify;
 
@@ -18,6 +19,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), CliError> {
     match command {
         Command::Demo(args) => demo::run(&shared, &args),
         Command::Import(args) => import::run(&shared, &args),
+        Command::Retract(args) => retract::run(&shared, &args),
         Command::Sql(args) => sql::run(&shared, &args),
         Command::Verify => verify::run(&shared),
         Command::Inspect(args) => inspect::run(&args),

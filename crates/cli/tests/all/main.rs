@@ -9,5 +9,6 @@ mod files;
 mod formats;
 mod golden;
 mod import;
+mod retract;
 mod shell;
 mod support;

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use tapebook_vfs::{RealVfs, Vfs};
-use tapebook_wal::{FrameReport, SegmentHeader, inspect_segment};
+use tapebook::{RetractionEntry, Schemas};
+use tapebook_vfs::{File, OpenMode, RealVfs, Vfs};
+use tapebook_wal::{EntryKind, FRAME_HEADER_BYTES, FrameReport, SegmentHeader, inspect_segment};
 
 use super::{Page, clock, damaged, hex};
 use crate::error::CliError;
@@ -50,9 +51,11 @@ fn segment(vfs: &RealVfs, path: &Path, page: &mut Page<'_>) -> Result<Option<(Pa
         Err(error) => return Ok(Some((path.to_owned(), error.to_string()))),
     };
     describe_header(header, page)?;
+    let unreadable = |error| CliError::failed(format!("{}: {error}", path.display()));
+    let file = vfs.open(path, OpenMode::Read).map_err(unreadable)?;
     let (mut whole, mut wrong) = (0, None);
     for report in inspection.frames() {
-        let report = report.map_err(|error| CliError::failed(format!("{}: {error}", path.display())))?;
+        let report = report.map_err(unreadable)?;
         match &report.frame {
             Ok(_) => whole += 1,
             Err(error) => {
@@ -60,6 +63,9 @@ fn segment(vfs: &RealVfs, path: &Path, page: &mut Page<'_>) -> Result<Option<(Pa
             }
         }
         describe_frame(&report, page)?;
+        if let Some(retraction) = retraction(&*file, &report).map_err(unreadable)? {
+            page.line(format_args!("  {:>10}  {retraction}", ""))?;
+        }
     }
     page.field("whole frames", whole)?;
     match &inspection.footer {
@@ -133,4 +139,25 @@ fn describe_frame(report: &FrameReport, page: &mut Page<'_>) -> Result<(), CliEr
         }
         Err(error) => page.line(format_args!("  {:>10}  NO FRAME   {error}", report.offset)),
     }
+}
+
+/// What a retraction's frame asks for, in words.
+fn retraction(file: &dyn File, report: &FrameReport) -> std::io::Result<Option<String>> {
+    let Ok(frame) = &report.frame else { return Ok(None) };
+    if frame.meta.kind != EntryKind::Retraction {
+        return Ok(None);
+    }
+    let mut payload = vec![0; frame.payload_bytes];
+    file.read_exact_at(report.offset + FRAME_HEADER_BYTES as u64, &mut payload)?;
+    Ok(Some(match RetractionEntry::decode(&payload) {
+        Ok(RetractionEntry::Retract { table, seqs, reason }) => {
+            let name = Schemas::standard()
+                .get(table)
+                .map_or_else(|| format!("table {}", table.0), |table| table.name.to_string());
+            format!("retracts {name}, seq {seqs}: {reason:?}")
+        }
+        Ok(RetractionEntry::Undo { id, reason }) if reason.is_empty() => format!("undoes retraction {id}"),
+        Ok(RetractionEntry::Undo { id, reason }) => format!("undoes retraction {id}: {reason:?}"),
+        Err(error) => format!("NOT A RETRACTION: {error}"),
+    }))
 }

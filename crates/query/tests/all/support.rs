@@ -1,0 +1,78 @@
+//! A database with a directory of its own, and its answers as text.
+
+use arrow::array::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use tapebook::{Batch, Db, Durability, Quote, Trade};
+use tapebook_query::{SqlEngine, SqlError, SqlOptions};
+use tempfile::TempDir;
+use tokio::runtime::{Builder, Runtime};
+
+/// The engine, and the database that it is asked about.
+pub struct Place {
+    pub db: Db,
+    engine: SqlEngine,
+    runtime: Runtime,
+    _dir: TempDir,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        Self {
+            db: Db::open(dir.path().join("db")).expect("a new database"),
+            engine: SqlEngine::new(&SqlOptions { partitions: 2, ..SqlOptions::default() })
+                .expect("an engine"),
+            runtime: Builder::new_current_thread().enable_all().build().expect("a runtime"),
+            _dir: dir,
+        }
+    }
+
+    /// Appends trades of one symbol whose prices are their numbers.
+    pub fn append_trades(&self, symbol: &str, numbers: std::ops::Range<u32>) {
+        let mut batch = Batch::new();
+        for number in numbers {
+            let (ts, price) = (i64::from(number), Some(f64::from(number)));
+            batch.push(Trade { symbol, ts, price, ..Trade::default() }).expect("a valid row");
+        }
+        self.append(batch);
+    }
+
+    pub fn append_quote(&self, symbol: &str, ts: i64) {
+        let mut batch = Batch::new();
+        batch.push(Quote { symbol, ts, ..Quote::default() }).expect("a valid row");
+        self.append(batch);
+    }
+
+    fn append(&self, batch: Batch) {
+        self.db.append(batch, Durability::Synced).expect("a log").wait().expect("a receipt");
+    }
+
+    pub fn query(&self, sql: &str) -> Result<Vec<RecordBatch>, SqlError> {
+        self.runtime.block_on(async { self.engine.query(&self.db, sql).await?.collect().await })
+    }
+
+    /// The rows of a result, values separated by blanks, rows by bars; NULL is `-`.
+    pub fn rows(&self, sql: &str) -> String {
+        let batches = self.query(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let options = FormatOptions::new().with_null("-");
+        let mut rows: Vec<String> = Vec::new();
+        for batch in &batches {
+            let columns: Vec<_> = batch
+                .columns()
+                .iter()
+                .map(|column| ArrayFormatter::try_new(column, &options).expect("a column that can be shown"))
+                .collect();
+            for row in 0..batch.num_rows() {
+                let values: Vec<String> =
+                    columns.iter().map(|column| column.value(row).to_string()).collect();
+                rows.push(values.join(" "));
+            }
+        }
+        rows.join(" | ")
+    }
+
+    /// The message of a query that is refused.
+    pub fn refusal(&self, sql: &str) -> String {
+        self.query(sql).expect_err(sql).to_string()
+    }
+}
