@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{completions, demo, import, inspect, sql};
+use crate::commands::{checkpoint, completions, demo, import, inspect, sql};
 use crate::data_dir::DataDir;
 use crate::text::one_line;
 
@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Inspect(inspect::InspectArgs),
     /// Writes what is in memory to SSTables
     Flush,
+    /// Makes a copy of the database as it stands: a data directory of its own
+    Checkpoint(checkpoint::CheckpointArgs),
     /// Prints a script that completes commands and options in a shell
     Completions(completions::CompletionsArgs),
 }

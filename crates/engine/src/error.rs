@@ -70,6 +70,12 @@ pub enum OpenError {
         /// What was found in it.
         found: String,
     },
+    /// The directory was to become a copy of a database, and that was interrupted.
+    #[error("{}: an interrupted copy of a database, which holds nothing to open; make the copy again", path.display())]
+    Unfinished {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The first entry of a new database could not be written.
     #[error("cannot write the first entry of the log: {0}")]
     FirstEntry(AppendError),

@@ -8,7 +8,7 @@ use tapebook_lsm::key::{Direction, TimeRange};
 use tapebook_lsm::manifest::layout::TEMPORARY_SUFFIX;
 use tapebook_lsm::manifest::{
     Identity, LogRange, Manifest, ManifestError, PARTITION_AS_FLUSHED, SeqRange, StateFile, StateHeader,
-    StateRef, TableFile, VersionEdit,
+    StateRef, TableFile, Version, VersionEdit,
 };
 use tapebook_lsm::sstable::{Table, TableIdentity, TableMeta, TableWriter, TableWriterOptions};
 use tapebook_vfs::Vfs;
@@ -49,6 +49,15 @@ pub(crate) struct Files {
 impl Files {
     pub(crate) fn new(manifest: Manifest) -> Self {
         Self { manifest: Some(manifest), unknown: None, obsolete_states: Vec::new() }
+    }
+
+    /// The current version, for whoever holds the lock and with it every file that the version names.
+    pub(crate) fn version(&self) -> Result<Arc<Version>, FlushError> {
+        if let Some(error) = &self.unknown {
+            return Err(FlushError::Again(Arc::clone(error)));
+        }
+        let manifest = self.manifest.as_ref().ok_or(FlushError::Closed)?;
+        Ok(Arc::clone(manifest.version()))
     }
 }
 

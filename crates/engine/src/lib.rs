@@ -33,6 +33,7 @@
 
 mod append;
 mod apply;
+mod checkpoint;
 mod commit;
 mod db;
 mod error;
@@ -44,15 +45,18 @@ mod producers;
 mod replay;
 mod state;
 mod stats;
+mod unfinished;
 mod verify;
 
 pub use append::{Durability, PendingAppend, Receipt};
+pub use checkpoint::{CheckpointError, CheckpointReport};
 pub use db::Db;
 pub use error::{AppendError, FlushError, OpenError};
 pub use layout::Layout;
 pub use options::Options;
 pub use producers::{ProducerRefusal, ProducerState};
 pub use stats::{DbStats, OpenReport};
+pub use unfinished::BuildError;
 pub use verify::{VerifyReport, verify};
 
 pub use tapebook_lsm::key::{Direction, TimeRange};

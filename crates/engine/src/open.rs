@@ -134,6 +134,9 @@ fn refuse_foreign(vfs: &dyn Vfs, dir: &Path) -> Result<(), OpenError> {
     if entries.iter().any(|entry| entry.name == names::IDENTITY_NAME) {
         return Ok(());
     }
+    if entries.iter().any(|entry| entry.name == names::UNFINISHED_NAME) {
+        return Err(OpenError::Unfinished { path: dir.to_owned() });
+    }
     let ours = |name: &str| {
         name == "LOCK" || name.strip_suffix(names::TEMPORARY_SUFFIX) == Some(names::IDENTITY_NAME)
     };

@@ -57,4 +57,4 @@ pub use recovery::{
 };
 pub use sink::{DurableEntry, DurableSink};
 pub use state::LogState;
-pub use writer::{ClosedSegment, Wal, WalStats};
+pub use writer::{ClosedSegment, CopyError, LogCopy, Wal, WalStats};

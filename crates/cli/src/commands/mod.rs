@@ -1,5 +1,6 @@
 //! One module per command; each turns its arguments into one call of `run`.
 
+pub(crate) mod checkpoint;
 pub(crate) mod completions;
 pub(crate) mod demo;
 mod flush;
@@ -21,6 +22,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Verify => verify::run(&shared),
         Command::Inspect(args) => inspect::run(&args),
         Command::Flush => flush::run(&shared),
+        Command::Checkpoint(args) => checkpoint::run(&shared, &args),
         Command::Completions(args) => completions::run(&args),
     }
 }

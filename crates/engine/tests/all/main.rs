@@ -2,6 +2,7 @@
 
 mod backpressure;
 mod basics;
+mod checkpoint;
 mod clients;
 mod crash;
 mod damage;
