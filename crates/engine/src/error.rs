@@ -8,9 +8,9 @@ use tapebook_lsm::manifest::{ManifestError, StorageError};
 use tapebook_lsm::sstable::{TableError, WriteError};
 use tapebook_record::codec::DecodeError;
 use tapebook_vfs::LockError;
-use tapebook_wal::{RecoveryError, WalError};
+use tapebook_wal::{ArchiveError, RecoveryError, WalError};
 
-use crate::ProducerRefusal;
+use crate::{ArchivingError, ProducerRefusal};
 
 /// Why a data directory could not be opened. Nothing in it was changed, unless the error is one of writing.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,9 @@ pub enum OpenError {
     /// The log could not be begun or written.
     #[error(transparent)]
     Wal(#[from] WalError),
+    /// The newest file of the archive is damaged, so that it cannot go on.
+    #[error("{0}; move the archive away to begin another one")]
+    Archive(#[from] ArchiveError),
     /// A directory or file could not be made or read.
     #[error("{}: cannot {operation}: {source}", path.display())]
     Io {
@@ -155,6 +158,9 @@ pub enum FlushError {
     /// The log could not drop what is flushed.
     #[error(transparent)]
     Log(#[from] WalError),
+    /// The entries could not be archived, and without that nothing may be dropped from the log.
+    #[error(transparent)]
+    Archive(#[from] ArchivingError),
     /// A panic ended applying or flushing; what is in memory is not to be trusted, and a restart reads the disk.
     #[error("a panic ended applying or flushing; nothing is flushed until a restart")]
     Interrupted,

@@ -12,12 +12,13 @@ use tapebook_lsm::manifest::{
 };
 use tapebook_lsm::sstable::{Table, TableIdentity, TableMeta, TableWriter, TableWriterOptions};
 use tapebook_vfs::Vfs;
-use tapebook_wal::Wal;
+use tapebook_wal::{LogIdentity, Wal};
 
 use crate::apply::Frozen;
+use crate::archive::Archive;
 use crate::commit::Committer;
 use crate::state::{encode_sections, to_manifest};
-use crate::{FlushError, Layout};
+use crate::{ArchivingError, FlushError, Layout};
 
 /// How long the flushing thread waits before it tries again after a failure.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -44,11 +45,13 @@ pub(crate) struct Files {
     unknown: Option<Arc<FlushError>>,
     /// State files that no version names any more.
     obsolete_states: Vec<u64>,
+    /// Where the journal is kept, `None` where it is not.
+    pub(crate) archive: Option<Archive>,
 }
 
 impl Files {
-    pub(crate) fn new(manifest: Manifest) -> Self {
-        Self { manifest: Some(manifest), unknown: None, obsolete_states: Vec::new() }
+    pub(crate) fn new(manifest: Manifest, archive: Option<Archive>) -> Self {
+        Self { manifest: Some(manifest), unknown: None, obsolete_states: Vec::new(), archive }
     }
 
     /// The current version, for whoever holds the lock and with it every file that the version names.
@@ -74,10 +77,15 @@ impl Flusher {
         if let Some(error) = &files.unknown {
             return Err(FlushError::Again(Arc::clone(error)));
         }
+        let files = &mut *files;
         let manifest = files.manifest.as_mut().ok_or(FlushError::Closed)?;
         let before = Arc::clone(manifest.version());
         let table_id = before.next_file_id();
         let state_id = table_id + 1;
+        // Before the edit: behind it, a restart no longer knows which batches were turned away.
+        if let Some(archive) = &mut files.archive {
+            archive.extend(&before, &frozen, wal)?;
+        }
         let (file, table) = self.write_table(table_id, &frozen)?;
         let state = self.write_state(state_id, before.epoch(), &frozen)?;
         let edit = VersionEdit {
@@ -99,7 +107,7 @@ impl Flusher {
         }
         publish(committer, table, &frozen);
         files.obsolete_states.extend(before.state().map(|old| old.file_id));
-        let tidied = self.tidy(&mut files, wal, frozen.state.applied.index);
+        let tidied = self.tidy(files, wal, frozen.state.applied.index);
         committer.flush.lock().leftovers = tidied.err().map(Arc::new);
         Ok(true)
     }
@@ -115,7 +123,15 @@ impl Flusher {
             files.obsolete_states.pop();
         }
         wal.purge_through(applied_index)?;
+        if let Some(archive) = &files.archive {
+            archive.retain().map_err(ArchivingError::from)?;
+        }
         Ok(())
+    }
+
+    /// Whose log it is.
+    pub(crate) fn log_identity(&self) -> LogIdentity {
+        LogIdentity { cluster_id: self.identity.cluster_id, node_id: self.identity.node_id }
     }
 
     /// Ends the manifest's log. Nothing depends on how: what it says is durable already, but for a mark that helps to

@@ -33,11 +33,13 @@
 
 mod append;
 mod apply;
+mod archive;
 mod checkpoint;
 mod commit;
 mod db;
 mod error;
 mod flush;
+mod journal;
 mod layout;
 mod open;
 mod options;
@@ -47,11 +49,14 @@ mod state;
 mod stats;
 mod unfinished;
 mod verify;
+mod verify_archive;
 
 pub use append::{Durability, PendingAppend, Receipt};
+pub use archive::ArchivingError;
 pub use checkpoint::{CheckpointError, CheckpointReport};
 pub use db::Db;
 pub use error::{AppendError, FlushError, OpenError};
+pub use journal::{JournalBatch, JournalError, JournalReader};
 pub use layout::Layout;
 pub use options::Options;
 pub use producers::{ProducerRefusal, ProducerState};

@@ -14,6 +14,7 @@ use tapebook_wal::{EntryKind, LogIdentity, Proposal, RecoveryOptions, Wal};
 
 use crate::append::{Completer, Completion, PendingAppend};
 use crate::apply::Applier;
+use crate::archive::Archive;
 use crate::commit::{Committer, Ticket};
 use crate::flush::{Files, Flusher};
 use crate::replay::Replay;
@@ -42,14 +43,22 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
     let version = Arc::clone(manifest.version());
     let tables = open_tables(&*vfs, &layout, identity, &version)?;
     let state = read_state(&*vfs, dir, &identity, &version)?;
+    let log = LogIdentity { cluster_id: identity.cluster_id, node_id: identity.node_id };
+    let archive = match options.journal_retention {
+        Some(retention) => Some(Archive::open(&vfs, &layout, log, retention)?),
+        None => None,
+    };
     let mut replay = Replay::new(Applier::new(state), options.memtable_bytes);
     let recovered = replay.run(
         &vfs,
         &layout,
-        LogIdentity { cluster_id: identity.cluster_id, node_id: identity.node_id },
+        log,
         &RecoveryOptions {
             replay_from: version.log_start(),
-            durable_index: version.state().map_or(0, |state| state.applied.index),
+            durable_index: version
+                .state()
+                .map_or(0, |state| state.applied.index)
+                .max(archive.as_ref().map_or(0, Archive::last_index)),
         },
         options.background,
     )?;
@@ -83,7 +92,7 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
             layout: layout.clone(),
             identity,
             options: options.table,
-            files: Mutex::new(Files::new(manifest)),
+            files: Mutex::new(Files::new(manifest, archive)),
         }),
         flushing: None,
         layout,

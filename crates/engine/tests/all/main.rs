@@ -1,5 +1,6 @@
 //! The database as a whole: one binary, one scenario to a file.
 
+mod archive;
 mod backpressure;
 mod basics;
 mod checkpoint;
