@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{completions, demo, import, inspect, retract, sql};
+use crate::commands::{checkpoint, completions, demo, import, inspect, retract, sql};
 use crate::data_dir::DataDir;
 use crate::text::one_line;
 
@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Flush,
     /// Flushes, then moves and merges SSTables until every row lies in order in its time partition
     Compact,
+    /// Makes a copy of the database as it stands: a data directory of its own
+    Checkpoint(checkpoint::CheckpointArgs),
     /// Prints a script that completes commands and options in a shell
     Completions(completions::CompletionsArgs),
 }

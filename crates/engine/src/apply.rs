@@ -23,6 +23,8 @@ pub(crate) struct Applier {
     pub frozen: Vec<Frozen>,
     interner: Interner,
     memtables: u64,
+    /// Batches that gave no sequence numbers since the active MemTable was begun, by index.
+    pub turned_away: Vec<u64>,
     /// The first entry since the active MemTable was begun.
     first: Option<LogId>,
 }
@@ -35,6 +37,8 @@ pub(crate) struct Frozen {
     /// The first entry that it can hold rows of, and that entry's term.
     pub first_index: u64,
     pub first_term: u64,
+    /// Batches among its entries that gave no sequence numbers, by index, ascending.
+    pub turned_away: Vec<u64>,
 }
 
 impl Applier {
@@ -46,6 +50,7 @@ impl Applier {
             frozen: Vec::new(),
             state,
             memtables: 1,
+            turned_away: Vec::new(),
             first: None,
         }
     }
@@ -78,8 +83,14 @@ impl Applier {
         self.begin(meta);
         match self.state.producers.decide(batch.producer()) {
             Decision::Apply => {}
-            Decision::Duplicate(receipt) => return Ok(receipt),
-            Decision::Refuse(refusal) => return Err(refusal.into()),
+            Decision::Duplicate(receipt) => {
+                self.turned_away.push(meta.index);
+                return Ok(receipt);
+            }
+            Decision::Refuse(refusal) => {
+                self.turned_away.push(meta.index);
+                return Err(refusal.into());
+            }
         }
         let handles = self.intern(batch);
         let first_seq = self.state.last_seq + 1;
@@ -119,13 +130,20 @@ impl Applier {
         let memtable = std::mem::replace(&mut self.active, next);
         let first = self.first.take().unwrap_or(self.state.applied);
         let state = self.state.clone();
-        self.frozen.push(Frozen { memtable, state, first_index: first.index, first_term: first.term });
+        let turned_away = std::mem::take(&mut self.turned_away);
+        self.frozen.push(Frozen {
+            memtable,
+            state,
+            first_index: first.index,
+            first_term: first.term,
+            turned_away,
+        });
         true
     }
 }
 
 /// The rolling hash behind one more batch: XXH3 over the hash before, the first sequence number and the bytes.
-fn next_hash(before: [u8; 16], first_seq: u64, bytes: &[u8]) -> [u8; 16] {
+pub(crate) fn next_hash(before: [u8; 16], first_seq: u64, bytes: &[u8]) -> [u8; 16] {
     let mut hash = Xxh3::new();
     hash.update(&before);
     hash.update(&first_seq.to_le_bytes());

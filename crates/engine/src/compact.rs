@@ -113,7 +113,7 @@ impl Compactor {
             let files = self.flusher.files.lock().map_err(|_| CompactionError::Interrupted)?;
             // Under the lock of `files`, so that there is an open table for every file of the version.
             known.replace(committer.lock_sound()?.tables.iter().map(Arc::clone));
-            Arc::clone(files.version()?)
+            files.version()?
         };
         match choose(&version, &*known, &self.options, goal) {
             Choice::Nothing => Ok(false),

@@ -143,8 +143,7 @@ impl Db {
 
     /// The files that hold flushed rows, and the partitions that they belong to.
     pub fn version(&self) -> Result<Arc<Version>, FlushError> {
-        let files = self.flusher.files.lock().map_err(|_| FlushError::Interrupted)?;
-        files.version().map(Arc::clone)
+        self.flusher.files.lock().map_err(|_| FlushError::Interrupted)?.version()
     }
 
     /// Ends the database's threads, after everything that was appended is durable.

@@ -9,9 +9,9 @@ use tapebook_lsm::snapshot::ReadError;
 use tapebook_lsm::sstable::{TableError, WriteError};
 use tapebook_record::codec::DecodeError;
 use tapebook_vfs::LockError;
-use tapebook_wal::{RecoveryError, WalError};
+use tapebook_wal::{ArchiveError, RecoveryError, WalError};
 
-use crate::ProducerRefusal;
+use crate::{ArchivingError, ProducerRefusal};
 
 /// Why a data directory could not be opened. Nothing in it was changed, unless the error is one of writing.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,9 @@ pub enum OpenError {
     /// The log could not be begun or written.
     #[error(transparent)]
     Wal(#[from] WalError),
+    /// The newest file of the archive is damaged, so that it cannot go on.
+    #[error("{0}; move the archive away to begin another one")]
+    Archive(#[from] ArchiveError),
     /// A directory or file could not be made or read.
     #[error("{}: cannot {operation}: {source}", path.display())]
     Io {
@@ -70,6 +73,12 @@ pub enum OpenError {
         path: PathBuf,
         /// What was found in it.
         found: String,
+    },
+    /// The directory was to become a copy of a database, and that was interrupted.
+    #[error("{}: an interrupted copy of a database, which holds nothing to open; make the copy again", path.display())]
+    Unfinished {
+        /// The directory.
+        path: PathBuf,
     },
     /// The first entry of a new database could not be written.
     #[error("cannot write the first entry of the log: {0}")]
@@ -150,6 +159,9 @@ pub enum FlushError {
     /// The log could not drop what is flushed.
     #[error(transparent)]
     Log(#[from] WalError),
+    /// The entries could not be archived, and without that nothing may be dropped from the log.
+    #[error(transparent)]
+    Archive(#[from] ArchivingError),
     /// A panic ended applying or flushing; what is in memory is not to be trusted, and a restart reads the disk.
     #[error("a panic ended applying or flushing; nothing is flushed until a restart")]
     Interrupted,

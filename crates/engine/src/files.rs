@@ -13,6 +13,7 @@ use tapebook_lsm::sstable::{Table, TableIdentity, TableMeta, TableWriter, TableW
 use tapebook_record::{Schemas, Symbols};
 use tapebook_vfs::Vfs;
 
+use crate::archive::Archive;
 use crate::{FlushError, Layout};
 
 /// What flush and compaction change, one at a time.
@@ -29,10 +30,12 @@ pub(crate) struct Files {
     /// Files that no version names any more, relative to the data directory.
     obsolete: Vec<String>,
     pub flushed: FlushedTimes,
+    /// Where the journal is kept, `None` where it is not.
+    pub archive: Option<Archive>,
 }
 
 impl Files {
-    pub(crate) fn new(manifest: Manifest, flushed: FlushedTimes) -> Self {
+    pub(crate) fn new(manifest: Manifest, flushed: FlushedTimes, archive: Option<Archive>) -> Self {
         let next_file_id = manifest.version().next_file_id();
         Self {
             manifest: Some(manifest),
@@ -41,14 +44,16 @@ impl Files {
             unused: Vec::new(),
             obsolete: Vec::new(),
             flushed,
+            archive,
         }
     }
 
-    /// The version that counts now. Fails where that is not known, or the database is closed.
-    pub(crate) fn version(&self) -> Result<&Arc<Version>, FlushError> {
+    /// The version that counts now, for whoever holds the lock and with it every file that the version names. Fails
+    /// where it is not known, or the database is closed.
+    pub(crate) fn version(&self) -> Result<Arc<Version>, FlushError> {
         match (&self.unknown, &self.manifest) {
             (Some(error), _) => Err(FlushError::Again(Arc::clone(error))),
-            (None, Some(manifest)) => Ok(manifest.version()),
+            (None, Some(manifest)) => Ok(Arc::clone(manifest.version())),
             (None, None) => Err(FlushError::Closed),
         }
     }

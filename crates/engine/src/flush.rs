@@ -7,14 +7,14 @@ use tapebook_lsm::key::{Direction, TimeRange};
 use tapebook_lsm::manifest::layout::state_name;
 use tapebook_lsm::manifest::{LogRange, PARTITION_AS_FLUSHED, StateFile, StateHeader, StateRef, VersionEdit};
 use tapebook_lsm::sstable::{Table, TableMeta, TableWriter};
-use tapebook_wal::Wal;
+use tapebook_wal::{LogIdentity, Wal};
 
-use crate::FlushError;
 use crate::apply::Frozen;
 use crate::commit::Committer;
 use crate::compact::Wake;
 use crate::files::{Files, TableStore, describe};
 use crate::state::{encode_sections, to_manifest};
+use crate::{ArchivingError, FlushError};
 
 /// How long the flushing thread waits before it tries again after a failure.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -40,7 +40,11 @@ impl Flusher {
         let Some(frozen) = committer.lock_sound()?.applier.frozen.first().cloned() else {
             return Ok(false);
         };
-        let before = Arc::clone(files.version()?);
+        let before = files.version()?;
+        // Before the edit: behind it, a restart no longer knows which batches were turned away.
+        if let Some(archive) = &mut files.archive {
+            archive.extend(&before, &frozen, wal)?;
+        }
         let mut written = Written::default();
         if let Err(error) = self.write_and_commit(&mut files, &mut written, before.epoch(), &frozen) {
             if !files.is_unknown() {
@@ -54,9 +58,7 @@ impl Flusher {
         }
         publish(committer, &written.tables, &frozen);
         files.retire(before.state().map(|old| state_name(old.file_id)));
-        let tidied = files
-            .remove_retired(&self.store)
-            .and_then(|()| Ok(wal.purge_through(frozen.state.applied.index).map(drop)?));
+        let tidied = self.tidy(&mut files, wal, frozen.state.applied.index);
         committer.flush.lock().leftovers = tidied.err().map(Arc::new);
         self.compaction.wake();
         Ok(true)
@@ -82,6 +84,22 @@ impl Flusher {
             last_seq: Some(frozen.state.last_seq),
             ..VersionEdit::default()
         })
+    }
+
+    /// Removes what the new version does without. The rows are safe whatever becomes of this, and what stays is tried
+    /// again with the next flush, or by the next open.
+    fn tidy(&self, files: &mut Files, wal: &Wal<Committer>, applied_index: u64) -> Result<(), FlushError> {
+        files.remove_retired(&self.store)?;
+        wal.purge_through(applied_index)?;
+        if let Some(archive) = &files.archive {
+            archive.retain().map_err(ArchivingError::from)?;
+        }
+        Ok(())
+    }
+
+    /// Whose log it is.
+    pub(crate) fn log_identity(&self) -> LogIdentity {
+        LogIdentity { cluster_id: self.store.identity.cluster_id, node_id: self.store.identity.node_id }
     }
 
     /// Ends the manifest's log. Nothing depends on how: what it says is durable already, but for a mark that helps to

@@ -13,6 +13,7 @@ use tapebook_lsm::manifest::layout::{STATE_FOLDER, TABLES_FOLDER, state_name, ta
 /// wal/                  the log
 /// tables/               SSTables
 /// state/                state files
+/// archive/              the journal, as far back as it is kept
 /// ```
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -33,6 +34,11 @@ impl Layout {
     /// The log's directory.
     pub fn wal(&self) -> PathBuf {
         self.root.join("wal")
+    }
+
+    /// The directory of the journal's archive.
+    pub fn archive(&self) -> PathBuf {
+        self.root.join("archive")
     }
 
     /// The directory of the SSTables.

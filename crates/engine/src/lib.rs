@@ -33,12 +33,15 @@
 
 mod append;
 mod apply;
+mod archive;
+mod checkpoint;
 mod commit;
 mod compact;
 mod db;
 mod error;
 mod files;
 mod flush;
+mod journal;
 mod layout;
 mod open;
 mod options;
@@ -47,11 +50,16 @@ mod replay;
 mod retraction;
 mod state;
 mod stats;
+mod unfinished;
 mod verify;
+mod verify_archive;
 
 pub use append::{Durability, PendingAppend, Receipt};
+pub use archive::ArchivingError;
+pub use checkpoint::{CheckpointError, CheckpointReport};
 pub use db::Db;
 pub use error::{AppendError, CompactionError, FlushError, OpenError};
+pub use journal::{JournalBatch, JournalError, JournalReader};
 pub use layout::Layout;
 pub use options::Options;
 pub use producers::{ProducerRefusal, ProducerState};
@@ -60,6 +68,7 @@ pub use retraction::{
     check_reason,
 };
 pub use stats::{CompactionStats, DbStats, OpenReport};
+pub use unfinished::BuildError;
 pub use verify::{VerifyReport, verify};
 
 pub use tapebook_lsm::compaction::{CompactionOptions, Goal as CompactionGoal};

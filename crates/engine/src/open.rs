@@ -14,6 +14,7 @@ use tapebook_wal::{EntryKind, LogIdentity, Proposal, RecoveryOptions, Wal};
 
 use crate::append::{Completer, Completion, PendingAppend};
 use crate::apply::Applier;
+use crate::archive::Archive;
 use crate::commit::{Committer, Ticket};
 use crate::compact::{Compactor, Wake};
 use crate::files::{Files, FlushedTimes, TableStore};
@@ -44,14 +45,22 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
     let version = Arc::clone(manifest.version());
     let tables = open_tables(&*vfs, &layout, identity, &version)?;
     let state = read_state(&*vfs, dir, &identity, &version)?;
+    let log = LogIdentity { cluster_id: identity.cluster_id, node_id: identity.node_id };
+    let archive = match options.journal_retention {
+        Some(retention) => Some(Archive::open(&vfs, &layout, log, retention)?),
+        None => None,
+    };
     let mut replay = Replay::new(Applier::new(state), options.memtable_bytes);
     let recovered = replay.run(
         &vfs,
         &layout,
-        LogIdentity { cluster_id: identity.cluster_id, node_id: identity.node_id },
+        log,
         &RecoveryOptions {
             replay_from: version.log_start(),
-            durable_index: version.state().map_or(0, |state| state.applied.index),
+            durable_index: version
+                .state()
+                .map_or(0, |state| state.applied.index)
+                .max(archive.as_ref().map_or(0, Archive::last_index)),
         },
         options.background,
     )?;
@@ -80,7 +89,7 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
     }
     let flusher = Arc::new(Flusher {
         store: TableStore { vfs: Arc::clone(&vfs), layout: layout.clone(), identity, options: options.table },
-        files: Mutex::new(Files::new(manifest, flushed)),
+        files: Mutex::new(Files::new(manifest, flushed, archive)),
         compaction: Wake::default(),
     });
     let rate = options.compaction_bytes_per_second.filter(|_| options.background);
@@ -139,6 +148,9 @@ fn refuse_foreign(vfs: &dyn Vfs, dir: &Path) -> Result<(), OpenError> {
     let entries = vfs.read_dir(dir).map_err(|source| io_error("read the directory", dir, source))?;
     if entries.iter().any(|entry| entry.name == names::IDENTITY_NAME) {
         return Ok(());
+    }
+    if entries.iter().any(|entry| entry.name == names::UNFINISHED_NAME) {
+        return Err(OpenError::Unfinished { path: dir.to_owned() });
     }
     let ours = |name: &str| {
         name == "LOCK" || name.strip_suffix(names::TEMPORARY_SUFFIX) == Some(names::IDENTITY_NAME)

@@ -33,6 +33,11 @@ pub struct Options {
     pub symbols_max: usize,
     /// With so many producers, a batch of a new one is refused, as with symbols. Default 100,000.
     pub producers_max: usize,
+    /// How long the journal is kept behind the log, by the commit clock: files of the archive whose last entry is older
+    /// are removed, whole files at a time. `None` (the default): nothing is archived, and what is archived already
+    /// stays. A library does not double what its user writes unless it is asked to; who wants to follow the journal
+    /// from the past, or to restore to any sequence, asks.
+    pub journal_retention: Option<Duration>,
     /// True (the default): threads of its own write the log's queue, flush and compact. False: no thread is started, and
     /// everything happens inside the calls; for simulations.
     pub background: bool,
@@ -53,6 +58,7 @@ impl Default for Options {
             max_future: Some(Duration::from_secs(24 * 60 * 60)),
             symbols_max: 1_000_000,
             producers_max: 100_000,
+            journal_retention: None,
             background: true,
             command: std::env::args().take(2).collect::<Vec<_>>().join(" "),
         }

@@ -11,6 +11,7 @@ use tapebook_vfs::Vfs;
 use tapebook_wal::{LogIdentity, inspect_segment};
 
 use crate::state::decode_sections;
+use crate::verify_archive::verify_archive;
 use crate::{Layout, OpenError};
 
 /// What a check of a data directory found.
@@ -24,6 +25,10 @@ pub struct VerifyReport {
     pub segments: u64,
     /// Log frames checked.
     pub frames: u64,
+    /// Files of the journal's archive checked.
+    pub archive_files: u64,
+    /// Their entries.
+    pub archive_entries: u64,
     /// What is wrong; each names file and place.
     pub problems: Vec<String>,
 }
@@ -72,6 +77,7 @@ pub fn verify(vfs: &Arc<dyn Vfs>, dir: &Path, command: &str) -> Result<VerifyRep
         }
         Err(error) => report.problems.push(error.to_string()),
     }
+    verify_archive(&**vfs, &layout, log, &mut report);
     if let Some(version) = version {
         verify_reach(&**vfs, &layout, &version, &mut report);
     }

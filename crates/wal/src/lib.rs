@@ -1,8 +1,8 @@
-//! The write-ahead log of one node: segments, frames, group commit, recovery.
+//! The write-ahead log of one node: segments, frames, group commit, recovery, archive.
 //!
 //! The log is the replication log, the journal that subscribers follow and what an archive is made of. This crate
 //! makes entries durable in order and reads them back; it knows nothing of records, tables or consensus. Payloads are
-//! opaque bytes, aligned to 16. The byte maps are in `docs/format/log.md`.
+//! opaque bytes, aligned to 16. The byte maps are in `docs/format/log.md` and `archive.md`.
 //!
 //! # The life of an entry
 //!
@@ -24,6 +24,7 @@
 
 #![forbid(unsafe_code)]
 
+mod archive;
 mod error;
 mod format;
 mod layout;
@@ -36,6 +37,11 @@ mod sink;
 mod state;
 mod writer;
 
+pub use archive::{
+    ARCHIVE_BLOCK_BYTES, ARCHIVE_FOOTER_BYTES, ARCHIVE_HEADER_BYTES, ArchiveEntries, ArchiveError,
+    ArchiveFile, ArchiveFooter, ArchiveFormatError, ArchiveHeader, ArchiveWriter, ArchivedEntry,
+    JournalPoint, archive_name, decode_archive_footer, decode_archive_header, list_archive,
+};
 pub use error::{AppendError, WalError};
 pub use format::{
     EntryKind, FRAME_ALIGN, FRAME_HEADER_BYTES, Frame, FrameError, FrameMeta, GROUP_BYTES_MAX, HeaderError,
@@ -57,4 +63,4 @@ pub use recovery::{
 };
 pub use sink::{DurableEntry, DurableSink};
 pub use state::LogState;
-pub use writer::{ClosedSegment, Wal, WalStats};
+pub use writer::{ClosedSegment, CopyError, LogCopy, Wal, WalStats};

@@ -1,5 +1,6 @@
 //! One module per command; each turns its arguments into one call of `run`.
 
+pub(crate) mod checkpoint;
 mod compact;
 pub(crate) mod completions;
 pub(crate) mod demo;
@@ -25,6 +26,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Compact => compact::run(&shared),
         Command::Flush => flush::run(&shared),
+        Command::Checkpoint(args) => checkpoint::run(&shared, &args),
         Command::Completions(args) => completions::run(&args),
     }
 }

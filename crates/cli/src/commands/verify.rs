@@ -23,12 +23,15 @@ pub(crate) fn run(shared: &Shared) -> Result<(), CliError> {
         for problem in &report.problems {
             writeln!(out, "{}", one_line(problem))?;
         }
-        let checked = [
+        let mut checked = vec![
             count(report.tables, "SSTable"),
             count(report.table_rows, "row"),
             count(report.segments, "log segment"),
             count(report.frames, "log frame"),
         ];
+        if report.archive_files > 0 {
+            checked.push(count(report.archive_files, "archive file"));
+        }
         let problems = count(report.problems.len() as u64, "problem");
         writeln!(out, "verified {}: {}: {problems}", dir.path().display(), checked.join(", "))?;
         out.flush()

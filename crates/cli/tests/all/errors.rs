@@ -17,6 +17,7 @@ fn wrong_usage_is_two() {
         &["import", "trades", "x.csv", "--on-error", "panic"],
         &["sql", "--format", "xml", "SELECT 1"],
         &["sql", "SELECT 1", "--file", "x.sql"],
+        &["checkpoint"],
         &["demo", "--seconds", "0"],
         &["inspect", "nothing", "x"],
         &["completions", "cmd"],
@@ -48,7 +49,8 @@ fn what_is_not_there_is_named() {
     let place = Place::new();
     let line = place.fails(1, &["import", "trades", "missing.csv"]);
     assert!(line.contains("missing.csv") && line.contains("nothing was imported"), "{line}");
-    for args in [&["sql", "SELECT 1"][..], &["verify"], &["flush"], &["compact"]] {
+    let commands = [&["sql", "SELECT 1"][..], &["verify"], &["flush"], &["compact"], &["checkpoint", "copy"]];
+    for args in commands {
         let line = place.fails(1, args);
         assert!(line.contains("db: no such data directory") && line.contains("--data"), "{line}");
     }
@@ -102,7 +104,13 @@ fn a_directory_in_use_names_the_process() {
     std::io::Write::write_all(&mut input, b"SELECT 1 AS one;\n").unwrap();
     let mut line = String::new();
     BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    for args in [&["sql", "SELECT 1"][..], &["flush"], &["verify"], &["import", "trades", "trades.csv"]] {
+    for args in [
+        &["sql", "SELECT 1"][..],
+        &["flush"],
+        &["verify"],
+        &["checkpoint", "copy"],
+        &["import", "trades", "trades.csv"],
+    ] {
         let line = place.fails(1, args);
         let owner = format!("process {} (tapebook sql", holder.id());
         assert!(line.contains(&owner), "{args:?}: {line}");

@@ -1,7 +1,9 @@
 //! The database as a whole: one binary, one scenario to a file.
 
+mod archive;
 mod backpressure;
 mod basics;
+mod checkpoint;
 mod clients;
 mod crash;
 mod damage;

@@ -7,7 +7,7 @@ use tapebook_record::codec::Encoder;
 use tapebook_record::{Crc32c, crc32c};
 use tapebook_vfs::Vfs;
 
-use super::layout::IDENTITY_NAME;
+use super::layout::{IDENTITY_NAME, UNFINISHED_NAME};
 use super::{FormatError, StorageError, durable};
 use crate::manifest::frame::{array_at, check_preamble};
 
@@ -36,6 +36,21 @@ impl Identity {
     /// Writes the file, durably; replaces one that is there. A new database writes it before anything else.
     pub fn write(&self, vfs: &dyn Vfs, dir: &Path) -> Result<(), StorageError> {
         durable::replace(vfs, &dir.join(IDENTITY_NAME), &encode_identity(self))
+    }
+
+    /// Writes the file under the name that says that the directory is being built, durably. A directory with it is no
+    /// database until [`Identity::publish`].
+    pub fn write_unfinished(&self, vfs: &dyn Vfs, dir: &Path) -> Result<(), StorageError> {
+        durable::replace(vfs, &dir.join(UNFINISHED_NAME), &encode_identity(self))
+    }
+
+    /// Gives the unfinished file its name: from here on the directory is a database. Everything else in it is durable
+    /// already.
+    pub fn publish(vfs: &dyn Vfs, dir: &Path) -> Result<(), StorageError> {
+        let path = dir.join(IDENTITY_NAME);
+        let renamed = vfs.rename(&dir.join(UNFINISHED_NAME), &path);
+        renamed.map_err(|source| StorageError::io("rename to", &path, source))?;
+        durable::sync_parent(vfs, &path)
     }
 
     /// Reads the file. [`StorageError::Missing`] where the directory was never a database.

@@ -6,6 +6,7 @@
 //! tables/000008.sst                     table files
 //! history/…/*.parquet                   history, at the paths that the manifest records
 //! *.tmp                                 a file that was being written; worthless until it is renamed
+//! IDENTITY.unfinished                   the directory is being built as a copy, and is no database yet
 //! ```
 //!
 //! Names are relative to the data directory and use `/`. Names of other kinds (the log, the lock, a user's own
@@ -17,6 +18,9 @@ use super::Version;
 
 /// The file that says whose directory it is.
 pub const IDENTITY_NAME: &str = "IDENTITY";
+/// The name that `IDENTITY` has until everything else is there, where a directory is built out of another database's
+/// files.
+pub const UNFINISHED_NAME: &str = "IDENTITY.unfinished";
 /// The file that names the manifest.
 pub const CURRENT_NAME: &str = "CURRENT";
 /// The folder of state files.

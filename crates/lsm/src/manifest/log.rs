@@ -78,9 +78,21 @@ impl Manifest {
         identity: Identity,
         options: ManifestOptions,
     ) -> Result<Self, ManifestError> {
-        refuse_used(&*vfs, dir, identity)?;
         let version =
             Version::default().apply(&VersionEdit { epoch: Some(identity.epoch), ..Default::default() })?;
+        Self::create_from(vfs, dir, identity, options, version)
+    }
+
+    /// As [`Manifest::create_with`], and begins with `version` instead of the empty one: for a directory that is built
+    /// out of another database's files, which are there and durable already.
+    pub fn create_from(
+        vfs: Arc<dyn Vfs>,
+        dir: &Path,
+        identity: Identity,
+        options: ManifestOptions,
+        version: Version,
+    ) -> Result<Self, ManifestError> {
+        refuse_used(&*vfs, dir, identity)?;
         let (log, current) = OpenLog::begin(&*vfs, dir, identity, options, 1, &version)?;
         durable::replace(&*vfs, &dir.join(CURRENT_NAME), &encode_current(&current))?;
         let version = Arc::new(version);

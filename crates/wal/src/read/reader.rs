@@ -8,7 +8,7 @@ use tapebook_record::SharedBytes;
 use tapebook_vfs::{OpenMode, Vfs};
 
 use super::{SegmentScanner, Step};
-use crate::format::{FrameError, FrameMeta, LogIdentity, LogPosition, SegmentHeader};
+use crate::format::{FrameError, FrameMeta, LogId, LogIdentity, LogPosition, SegmentHeader};
 use crate::layout::{Listing, segment_path};
 use crate::recovery::{RecoveryError, read_segment_headers};
 use crate::writer::PurgedThrough;
@@ -22,6 +22,13 @@ pub struct LogEntry {
     pub meta: FrameMeta,
     /// The payload.
     pub payload: SharedBytes,
+}
+
+impl LogEntry {
+    /// Names the entry; of a note, what it speaks about.
+    pub fn log_id(&self) -> LogId {
+        LogId { term: self.meta.term, leader_node: self.meta.leader_node, index: self.meta.index }
+    }
 }
 
 /// Why reading ended early.
@@ -140,6 +147,11 @@ impl LogReader {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// The checksum of the frame that was read last.
+    pub(crate) fn last_crc(&self) -> u32 {
+        self.chain
     }
 
     fn open_segment(&self, header: &SegmentHeader) -> Result<OpenSegment, ReadError> {

@@ -5,6 +5,7 @@
 //! is *completed* through the sink, in log order. `completed ≤ synced ≤ written ≤ admitted`, always.
 
 mod admit;
+mod copy;
 mod group;
 mod maintain;
 mod plan;
@@ -17,6 +18,7 @@ mod tail;
 mod threads;
 mod wal;
 
+pub use copy::{CopyError, LogCopy};
 pub use segments::ClosedSegment;
 pub(crate) use segments::PurgedThrough;
 pub use stats::WalStats;

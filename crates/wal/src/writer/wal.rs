@@ -1,5 +1,6 @@
 //! The log, as its owner sees it.
 
+use std::fmt;
 use std::io;
 use std::mem;
 use std::path::Path;
@@ -256,6 +257,12 @@ impl<S: DurableSink> Wal<S> {
             let _ = thread.join();
         }
         drop(lock(&self.shared.completion));
+    }
+}
+
+impl<S: DurableSink> fmt::Debug for Wal<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wal").field("dir", &self.shared.dir).finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The log from outside: what it promises, and what it does when the disk breaks its promises.
 
+mod copying;
 mod crash;
 mod damage;
 mod faults;
