@@ -10,8 +10,8 @@ use std::sync::Arc;
 use tapebook_fuzz::{AS_IT_IS, DIRECTORY, SEALED, TABLE, manifest_file};
 use tapebook_lsm::key::TimeRange;
 use tapebook_lsm::manifest::{
-    LogId, LogRange, Manifest, Partition, SectionTag, SeqRange, StateHeader, StateRef,
-    StateSection, TableFile, Version, VersionEdit, encode_state,
+    LogId, LogRange, Manifest, Partition, SectionTag, SeqRange, StateHeader, StateRef, StateSection,
+    TableFile, Version, VersionEdit, encode_state,
 };
 use tapebook_lsm::sstable::{TableMeta, TableWriter, TableWriterOptions};
 use tapebook_record::{
@@ -45,8 +45,11 @@ fn main() -> Done {
         put("table", name, &[&[SEALED], &file])?;
         put("table", &format!("{name}-as-it-is"), &[&[AS_IT_IS], &file])?;
     }
+    let page = fs::read_to_string(corpus.join("../../docs/format/log.md"))?;
+    for name in ["retraction", "retraction-undone"] {
+        put("retraction", name, &[&example(&page, name)?])?;
+    }
     for target in ["log_frame", "log_segment_header", "log_segment_footer", "log_mark"] {
-        let page = fs::read_to_string(corpus.join("../../docs/format/log.md"))?;
         let name = match target {
             "log_frame" => "frame",
             "log_segment_header" => "segment-header",
