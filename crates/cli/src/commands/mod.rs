@@ -1,5 +1,6 @@
 //! One module per command; each turns its arguments into one call of `run`.
 
+pub(crate) mod backup;
 pub(crate) mod checkpoint;
 pub(crate) mod completions;
 pub(crate) mod demo;
@@ -23,6 +24,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Inspect(args) => inspect::run(&args),
         Command::Flush => flush::run(&shared),
         Command::Checkpoint(args) => checkpoint::run(&shared, &args),
+        Command::Backup(args) => backup::run(&shared, &args),
         Command::Completions(args) => completions::run(&args),
     }
 }
