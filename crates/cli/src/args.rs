@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{checkpoint, completions, demo, import, inspect, retract, sql};
+use crate::commands::{backup, checkpoint, completions, demo, import, inspect, retract, sql};
 use crate::data_dir::DataDir;
 use crate::text::one_line;
 
@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Compact,
     /// Makes a copy of the database as it stands: a data directory of its own
     Checkpoint(checkpoint::CheckpointArgs),
+    /// Makes, lists, checks and restores backups
+    Backup(backup::BackupArgs),
     /// Prints a script that completes commands and options in a shell
     Completions(completions::CompletionsArgs),
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tapebook::{Db, Options};
 use tapebook_vfs::{RealVfs, Vfs};
@@ -11,6 +12,9 @@ use crate::text;
 
 /// The most characters of its own command line that a process leaves in the lock file.
 const COMMAND_CHARS_MAX: usize = 160;
+
+/// How long a database of this command keeps its journal, so that a backup leads to any sequence since the one before.
+const JOURNAL_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The data directory of this run.
 #[derive(Clone, Debug)]
@@ -57,7 +61,12 @@ impl DataDir {
 
     /// Opens the database as `options` say.
     pub(crate) fn open_with(&self, options: Options) -> Result<Db, CliError> {
-        let options = Options { vfs: Arc::new(RealVfs::new()), command: command_line(), ..options };
+        let options = Options {
+            vfs: Arc::new(RealVfs::new()),
+            journal_retention: Some(JOURNAL_RETENTION),
+            command: command_line(),
+            ..options
+        };
         let db = Db::open_with(&self.path, options).map_err(|error| match advice(&error) {
             Some(advice) => CliError::failed(format!("{error}; {advice}")),
             None => CliError::failed(error),

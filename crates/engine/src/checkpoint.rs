@@ -139,7 +139,7 @@ impl Db {
             let opened = self.vfs.open(&path, OpenMode::Read);
             to_copy.push((name, opened.map_err(|source| CheckpointError::Open { path, source })?));
         }
-        wal.copy_behind(behind, through, facts, &target.layout().wal())?.finish()?;
+        wal.copy_behind(&self.vfs, behind, through, facts, &target.layout().wal())?.finish()?;
         Ok(Captured { version, to_copy })
     }
 }

@@ -34,6 +34,7 @@
 mod append;
 mod apply;
 mod archive;
+mod backup;
 mod checkpoint;
 mod commit;
 mod compact;
@@ -56,6 +57,10 @@ mod verify_archive;
 
 pub use append::{Durability, PendingAppend, Receipt};
 pub use archive::ArchivingError;
+pub use backup::{
+    Backup, BackupArchiveFile, BackupError, BackupFile, BackupReport, BackupTarget, BackupVerifyReport,
+    DirectoryTarget, RestoreBound, RestoreReport, list_backups, restore, verify_backups,
+};
 pub use checkpoint::{CheckpointError, CheckpointReport};
 pub use db::Db;
 pub use error::{AppendError, CompactionError, FlushError, OpenError};

@@ -115,6 +115,13 @@ impl UnfinishedDir {
         }
     }
 
+    /// Makes a file, for whoever fills it.
+    pub(crate) fn create(&self, name: &str) -> Result<Arc<dyn File>, BuildError> {
+        let path = self.layout.root().join(name);
+        self.make_parent(&path)?;
+        self.vfs.open(&path, OpenMode::CreateNew).map_err(|source| io_error("create", &path, source))
+    }
+
     /// Copies a file, durably but for its name. Returns its length.
     pub(crate) fn copy(&self, from: &dyn File, name: &str) -> Result<u64, BuildError> {
         let to = self.layout.root().join(name);

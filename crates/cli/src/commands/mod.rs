@@ -1,5 +1,6 @@
 //! One module per command; each turns its arguments into one call of `run`.
 
+pub(crate) mod backup;
 pub(crate) mod checkpoint;
 mod compact;
 pub(crate) mod completions;
@@ -27,6 +28,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Compact => compact::run(&shared),
         Command::Flush => flush::run(&shared),
         Command::Checkpoint(args) => checkpoint::run(&shared, &args),
+        Command::Backup(args) => backup::run(&shared, &args),
         Command::Completions(args) => completions::run(&args),
     }
 }

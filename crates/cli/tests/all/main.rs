@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "makes files for the binary and looks at those that it leaves")]
 
+mod backup;
 mod checkpoint;
 mod crash;
 mod demo;

@@ -2,6 +2,7 @@
 
 mod archive;
 mod backpressure;
+mod backup;
 mod basics;
 mod checkpoint;
 mod clients;

@@ -31,7 +31,7 @@ mod tests;
 
 pub use choice::{Choice, Goal, Merge, MergeReason, Move, Slice, choose};
 pub use facts::{Facts, OpenTables};
-pub use rewrite::{Outputs, rewrite};
+pub use rewrite::{Outputs, PACE_BYTES, rewrite};
 
 /// What compaction aims for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

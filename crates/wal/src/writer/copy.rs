@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Segments of a copy are at most so long: a short log must not take the space of a long one.
-const COPY_SEGMENT_BYTES_MAX: u64 = 4 << 20;
+const COPY_SEGMENT_BYTES_MAX: u64 = 1 << 20;
 
 /// Why a log could not be copied.
 #[derive(Debug, thiserror::Error)]
@@ -154,7 +154,7 @@ impl DurableSink for Forgetful {
 }
 
 impl<S: DurableSink> Wal<S> {
-    /// Writes to `dir` a log that begins behind the entry `behind` (index 0: at the start) and repeats what follows, up
+    /// Writes to `dir` of `vfs` a log that begins behind the entry `behind` (index 0: at the start) and repeats what follows, up
     /// to the entry `through`. Both are durable and committed here, and nothing from `behind` on is purged
     /// meanwhile: the caller sees to that. `facts` is what the files of the copy hold.
     ///
@@ -162,6 +162,7 @@ impl<S: DurableSink> Wal<S> {
     /// of one can be taken for a frame of the other.
     pub fn copy_behind(
         &self,
+        vfs: &Arc<dyn Vfs>,
         behind: LogId,
         through: LogId,
         facts: SegmentFacts,
@@ -180,9 +181,9 @@ impl<S: DurableSink> Wal<S> {
         };
         headers.drain(..place);
         let mut state = LogState::before_segment(&headers[0]);
-        let (vfs, log_dir) = (Arc::clone(&shared.vfs), shared.dir.clone());
+        let (own_vfs, log_dir) = (Arc::clone(&shared.vfs), shared.dir.clone());
         let mut reader =
-            LogReader::over(vfs, log_dir, headers, state.next_index(), limit, shared.purged.clone());
+            LogReader::over(own_vfs, log_dir, headers, state.next_index(), limit, shared.purged.clone());
         while state.last_log_id != behind {
             let entry = reader.next_entry()?.ok_or_else(|| self.ends_before(behind.index))?;
             let observed = state.observe(&entry.meta, &entry.payload, reader.last_crc());
@@ -204,7 +205,7 @@ impl<S: DurableSink> Wal<S> {
             membership: state.membership,
             facts,
         };
-        let mut copy = LogCopy::begin(&shared.vfs, dir, header, &shared.options)?;
+        let mut copy = LogCopy::begin(vfs, dir, header, &shared.options)?;
         let mut last = behind;
         while last != through {
             let entry = reader.next_entry()?.ok_or_else(|| self.ends_before(through.index))?;

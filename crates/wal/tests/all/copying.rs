@@ -74,7 +74,7 @@ fn a_copy_begins_behind_any_entry_and_repeats_the_others() {
     for behind in 0..=30 {
         for (at, through) in [behind, (behind + 4).min(30), 30].into_iter().enumerate() {
             let dir = copy_dir().join(format!("{behind}-{at}"));
-            let copy = wal.copy_behind(log_id(behind), log_id(through), FACTS, &dir).unwrap();
+            let copy = wal.copy_behind(&vfs, log_id(behind), log_id(through), FACTS, &dir).unwrap();
             assert_eq!(copy.last_index(), through as u64);
             copy.finish().unwrap();
             let known = RecoveryOptions { replay_from: behind as u64 + 1, durable_index: through as u64 };
@@ -117,7 +117,7 @@ fn a_copy_shares_no_place_with_its_original() {
     let (wal, _) = start(&vfs, stepped());
     write(&wal, 12);
     let behind = first_from(&wal, 5);
-    wal.copy_behind(behind, first_from(&wal, 12), FACTS, &copy_dir()).unwrap().finish().unwrap();
+    wal.copy_behind(&vfs, behind, first_from(&wal, 12), FACTS, &copy_dir()).unwrap().finish().unwrap();
     let current = wal.current_segment();
     let segment_id = current.identity.segment_id + 1;
     let copied = inspect_segment(&*vfs, &segment_path(&copy_dir(), segment_id)).unwrap().header.unwrap();
@@ -130,7 +130,7 @@ fn a_copy_goes_on_as_a_log_and_takes_more_entries() {
     let (wal, _) = start(&vfs, stepped());
     write(&wal, 11);
     let (behind, through) = (first_from(&wal, 5), first_from(&wal, 7));
-    wal.copy_behind(behind, through, FACTS, &copy_dir()).unwrap().finish().unwrap();
+    wal.copy_behind(&vfs, behind, through, FACTS, &copy_dir()).unwrap().finish().unwrap();
     let mut copy = LogCopy::open(&vfs, &copy_dir(), IDENTITY, 6, &stepped()).unwrap();
     assert_eq!(copy.last_index(), 7);
     for entry in wal.reader(8) {
@@ -161,24 +161,25 @@ fn a_copy_is_not_begun_where_it_cannot_be_right() {
     let (wal, _) = start(&vfs, stepped());
     write(&wal, 30);
     let ids: Vec<LogId> = valid(wal.reader(1).map(Result::unwrap)).iter().map(LogEntry::log_id).collect();
-    let error = wal.copy_behind(ids[24], ids[29], FACTS, &dir()).unwrap_err();
+    let error = wal.copy_behind(&vfs, ids[24], ids[29], FACTS, &dir()).unwrap_err();
     assert!(matches!(error, CopyError::Write(WalError::Io { .. })), "{error}");
     assert!(error.to_string().contains("/data/wal"), "{error}");
     let error = wal
-        .copy_behind(ids[24], LogId { index: 31, ..ids[29] }, FACTS, &copy_dir().join("beyond"))
+        .copy_behind(&vfs, ids[24], LogId { index: 31, ..ids[29] }, FACTS, &copy_dir().join("beyond"))
         .unwrap_err();
     assert!(error.to_string().contains("ends before entry 31"), "{error}");
     let other_term = LogId { term: 9, ..ids[24] };
-    let error = wal.copy_behind(other_term, ids[29], FACTS, &copy_dir().join("term")).unwrap_err();
+    let error = wal.copy_behind(&vfs, other_term, ids[29], FACTS, &copy_dir().join("term")).unwrap_err();
     assert!(error.to_string().contains("ends before entry 25"), "{error}");
 
     let first_left = wal.closed_segments()[1].header.last_log_id.index + 1;
     wal.purge_through(first_left - 1).unwrap();
-    let purged = wal.copy_behind(ids[first_left as usize - 3], ids[29], FACTS, &copy_dir().join("purged"));
+    let purged =
+        wal.copy_behind(&vfs, ids[first_left as usize - 3], ids[29], FACTS, &copy_dir().join("purged"));
     assert!(matches!(purged, Err(CopyError::Read(ReadError::Purged { .. }))), "{purged:?}");
 
     // Whoever opens the copy says what the files hold; a log that ends before is refused.
-    wal.copy_behind(ids[24], ids[24], FACTS, &copy_dir()).unwrap().finish().unwrap();
+    wal.copy_behind(&vfs, ids[24], ids[24], FACTS, &copy_dir()).unwrap().finish().unwrap();
     let error = LogCopy::open(&vfs, &copy_dir(), IDENTITY, 28, &stepped()).unwrap_err();
     assert!(matches!(error, CopyError::Open(RecoveryError::LostTail { .. })), "{error}");
     assert!(LogReader::open(vfs, copy_dir(), IDENTITY, 26).unwrap().next().is_none());
