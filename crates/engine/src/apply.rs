@@ -15,6 +15,18 @@ use crate::retraction::{self, RetractError, RetractionEntry, RetractionReceipt};
 use crate::state::{Interner, SystemState};
 use crate::{AppendError, Receipt};
 
+/// What a frame takes in the log beside its payload, about.
+const FRAME_BYTES: u64 = 96;
+
+/// How far the active MemTable may grow before it is closed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MemtableBounds {
+    /// Bytes of its batches and their index.
+    pub memtable_bytes: u64,
+    /// Bytes of the log that a restart would have to replay for it, entries without rows among them.
+    pub log_bytes: u64,
+}
+
 /// The state, the MemTable that is being written, and those that wait to be flushed.
 #[derive(Debug)]
 pub(crate) struct Applier {
@@ -27,6 +39,8 @@ pub(crate) struct Applier {
     pub turned_away: Vec<u64>,
     /// The first entry since the active MemTable was begun.
     first: Option<LogId>,
+    /// Bytes that the entries since then take in the log.
+    log_bytes: u64,
 }
 
 /// A MemTable that takes no more rows, with the state right after its last entry.
@@ -52,12 +66,13 @@ impl Applier {
             memtables: 1,
             turned_away: Vec::new(),
             first: None,
+            log_bytes: 0,
         }
     }
 
     /// Takes note of an entry that holds no rows.
     pub(crate) fn apply_other(&mut self, meta: &FrameMeta, payload: &[u8]) {
-        self.begin(meta);
+        self.begin(meta, payload.len());
         if meta.kind == EntryKind::Membership {
             self.state.membership = payload.to_vec();
         }
@@ -69,7 +84,7 @@ impl Applier {
         meta: &FrameMeta,
         entry: &RetractionEntry,
     ) -> Result<RetractionReceipt, RetractError> {
-        self.begin(meta);
+        self.begin(meta, entry.encode().len());
         let at = self.state.commit_clock;
         retraction::apply(&mut self.state, entry, at)
     }
@@ -80,7 +95,7 @@ impl Applier {
         meta: &FrameMeta,
         batch: &EncodedBatch,
     ) -> Result<Receipt, AppendError> {
-        self.begin(meta);
+        self.begin(meta, batch.bytes().len());
         match self.state.producers.decide(batch.producer()) {
             Decision::Apply => {}
             Decision::Duplicate(receipt) => {
@@ -102,10 +117,11 @@ impl Applier {
         Ok(Receipt { first_seq, last_seq, duplicate: false })
     }
 
-    fn begin(&mut self, meta: &FrameMeta) {
+    fn begin(&mut self, meta: &FrameMeta, payload_bytes: usize) {
         debug_assert!(meta.index > self.state.applied.index, "entries are applied in order, each once");
         self.state.applied = LogId { term: meta.term, leader_node: meta.leader_node, index: meta.index };
         self.first.get_or_insert(self.state.applied);
+        self.log_bytes += FRAME_BYTES + payload_bytes as u64;
         self.state.commit_clock = self.state.commit_clock.max(meta.proposed_at);
     }
 
@@ -120,11 +136,27 @@ impl Applier {
         (self.active.batch_bytes() + self.active.index_bytes()) as u64
     }
 
+    /// Closes the active MemTable where it has grown to a bound; true where it had. Where the entries held no rows it is
+    /// closed empty: flushing it writes the state, and the log before it can go.
+    pub(crate) fn freeze_if_due(&mut self, bounds: &MemtableBounds) -> bool {
+        let due = self.bytes() >= bounds.memtable_bytes && !self.active.is_empty()
+            || self.log_bytes >= bounds.log_bytes;
+        if due {
+            self.close_active();
+        }
+        due
+    }
+
     /// Closes the active MemTable where it has rows; true where it had.
     pub(crate) fn freeze(&mut self) -> bool {
-        if self.active.is_empty() {
-            return false;
+        let due = !self.active.is_empty();
+        if due {
+            self.close_active();
         }
+        due
+    }
+
+    fn close_active(&mut self) {
         let next = Arc::new(MemTable::new(self.memtables));
         self.memtables += 1;
         let memtable = std::mem::replace(&mut self.active, next);
@@ -138,7 +170,7 @@ impl Applier {
             first_term: first.term,
             turned_away,
         });
-        true
+        self.log_bytes = 0;
     }
 }
 

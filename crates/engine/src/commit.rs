@@ -10,7 +10,7 @@ use tapebook_record::EncodedBatch;
 use tapebook_wal::{DurableEntry, DurableSink, EntryKind, SegmentFacts, WalError};
 
 use crate::append::{Completer, Waiters};
-use crate::apply::Applier;
+use crate::apply::{Applier, MemtableBounds};
 use crate::retraction::Proposed;
 use crate::{AppendError, FlushError, ProducerRefusal, Receipt};
 
@@ -40,7 +40,7 @@ pub(crate) struct Committer {
     committed: Mutex<Committed>,
     published: ArcSwap<Snapshot>,
     facts: Mutex<SegmentFacts>,
-    memtable_bytes: u64,
+    bounds: MemtableBounds,
     pub waiters: Arc<Waiters>,
     /// MemTables that wait to be flushed; a copy of the list's length that can be read without its lock.
     frozen: AtomicUsize,
@@ -106,7 +106,7 @@ impl FlushSignal {
 }
 
 impl Committer {
-    pub(crate) fn new(applier: Applier, tables: Vec<Arc<Table>>, memtable_bytes: u64) -> Self {
+    pub(crate) fn new(applier: Applier, tables: Vec<Arc<Table>>, bounds: MemtableBounds) -> Self {
         let pieces = pieces(&tables, &applier);
         let snapshot = snapshot(&pieces, &applier);
         let frozen = AtomicUsize::new(applier.frozen.len());
@@ -117,7 +117,7 @@ impl Committer {
             committed: Mutex::new(Committed { applier, tables, pieces }),
             published: ArcSwap::from_pointee(snapshot),
             facts,
-            memtable_bytes,
+            bounds,
             waiters: Arc::default(),
             frozen,
             unflushed,
@@ -219,9 +219,7 @@ impl DurableSink for Committer {
         let mut rotated = false;
         for entry in entries.drain(..) {
             outcomes.push((self.apply(&mut committed, &entry), entry.ticket.completer));
-            if committed.applier.bytes() >= self.memtable_bytes {
-                rotated |= committed.applier.freeze();
-            }
+            rotated |= committed.applier.freeze_if_due(&self.bounds);
         }
         *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = facts(&committed.applier);
         self.producers.store(committed.applier.state.producers.by_id.len(), Ordering::Release);

@@ -47,6 +47,7 @@ mod layout;
 mod open;
 mod options;
 mod producers;
+mod recovery;
 mod replay;
 mod retraction;
 mod state;

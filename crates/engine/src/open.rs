@@ -19,6 +19,7 @@ use crate::commit::{Committer, Ticket};
 use crate::compact::{Compactor, Wake};
 use crate::files::{Files, FlushedTimes, TableStore};
 use crate::flush::Flusher;
+use crate::recovery;
 use crate::replay::Replay;
 use crate::state::{SystemState, decode_sections, from_manifest, membership_of_one};
 use crate::{Db, Layout, OpenError, OpenReport, Options};
@@ -50,7 +51,8 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
         Some(retention) => Some(Archive::open(&vfs, &layout, log, retention)?),
         None => None,
     };
-    let mut replay = Replay::new(Applier::new(state), options.memtable_bytes);
+    let mut replay = Replay::new(Applier::new(state), recovery::bounds(&options, recovery::ASSUMED_RATE));
+    let replay_started = vfs.clock().monotonic();
     let recovered = replay.run(
         &vfs,
         &layout,
@@ -64,6 +66,7 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
         },
         options.background,
     )?;
+    let replay_took = vfs.clock().monotonic().saturating_sub(replay_started);
     let removed = remove_garbage(&*vfs, dir, &manifest)?;
     let report = OpenReport {
         created,
@@ -77,7 +80,10 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
     let first_entry = recovered.state.last_log_id == tapebook_wal::LogId::default();
     let term = recovered.state.last_log_id.term.max(FIRST_TERM);
     let flushed = FlushedTimes::of(&tables, &replay.applier.state.symbols);
-    let committer = Arc::new(Committer::new(replay.applier, tables, options.memtable_bytes));
+    // Time that a simulation makes up says nothing.
+    let measured = recovery::measured(replay.bytes, replay_took).filter(|_| options.background);
+    let bounds = recovery::bounds(&options, measured.unwrap_or(recovery::ASSUMED_RATE));
+    let committer = Arc::new(Committer::new(replay.applier, tables, bounds));
     let wal = Wal::start(
         Arc::clone(&vfs),
         tapebook_wal::WalOptions { background: options.background, ..options.wal.clone() },

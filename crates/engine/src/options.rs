@@ -21,6 +21,9 @@ pub struct Options {
     pub memtable_bytes: u64,
     /// So many MemTables may wait to be flushed, at least 1; with more, appends wait. Default 4.
     pub frozen_memtables_max: usize,
+    /// A restart after a crash shall have replayed the log within this time: MemTables are flushed before the log behind
+    /// the files grows beyond what was replayed in it at the last open, or is likely to be. Default one second.
+    pub recovery_target: Duration,
     /// When files are moved and merged.
     pub compaction: CompactionOptions,
     /// Bytes of rows that merging may write in a second; `None`: as fast as it can. Where files pile up it is as fast
@@ -53,6 +56,7 @@ impl Default for Options {
             table: TableWriterOptions::default(),
             memtable_bytes: 64 << 20,
             frozen_memtables_max: 4,
+            recovery_target: Duration::from_secs(1),
             compaction: CompactionOptions::default(),
             compaction_bytes_per_second: Some(64 << 20),
             max_future: Some(Duration::from_secs(24 * 60 * 60)),

@@ -13,7 +13,7 @@ use tapebook_wal::{
     EntryKind, FrameMeta, LogIdentity, Recovered, RecoveredEntry, RecoveryOptions, VisitResult, recover,
 };
 
-use crate::apply::Applier;
+use crate::apply::{Applier, MemtableBounds};
 use crate::retraction::RetractionEntry;
 use crate::{Layout, OpenError};
 
@@ -25,14 +25,14 @@ const CHUNKS_WAITING_MAX: usize = 4;
 /// Applies entries of the log to what the last flush left.
 pub(crate) struct Replay {
     pub applier: Applier,
-    pub memtable_bytes: u64,
+    pub bounds: MemtableBounds,
     pub entries: u64,
     pub bytes: u64,
 }
 
 impl Replay {
-    pub(crate) fn new(applier: Applier, memtable_bytes: u64) -> Self {
-        Self { applier, memtable_bytes, entries: 0, bytes: 0 }
+    pub(crate) fn new(applier: Applier, bounds: MemtableBounds) -> Self {
+        Self { applier, bounds, entries: 0, bytes: 0 }
     }
 
     /// Recovers the log in `layout` and applies all its entries from `options.replay_from` on. After an error, what was
@@ -86,11 +86,9 @@ impl Replay {
             Content::Batch(batch) => {
                 // A batch that was refused when it was first applied is refused again.
                 let _ = self.applier.apply_batch(&decoded.meta, &batch);
-                if self.applier.bytes() >= self.memtable_bytes {
-                    self.applier.freeze();
-                }
             }
         }
+        self.applier.freeze_if_due(&self.bounds);
     }
 }
 

@@ -1,11 +1,12 @@
 //! Replay gives the same database, whether one thread reads and applies the log or two share the work.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tapebook::{Batch, Durability, Options, Producer, Receipt, Trade, WalOptions};
 use tapebook_vfs::{MemoryVfs, Vfs};
 
-use crate::support::{on, open, prices, trades};
+use crate::support::{on, open, prices, simulated, trades};
 
 /// Everything stays in the log: more than is handed over from thread to thread at a time, several times.
 const BATCHES: u32 = 60;
@@ -59,4 +60,42 @@ fn with_and_without_threads_it_is_the_same() {
         assert_eq!(again, Receipt { duplicate: true, ..first.unwrap() });
         db.close().unwrap();
     }
+}
+
+#[test]
+fn a_log_of_entries_without_rows_does_not_grow() {
+    let disk = MemoryVfs::new(3);
+    let options = || Options {
+        recovery_target: Duration::ZERO,
+        wal: WalOptions { segment_bytes: 64 << 10, payload_bytes_max: 32 << 10, ..WalOptions::default() },
+        ..simulated(&disk)
+    };
+    let db = open(options());
+    let producer = Producer { id: 1, epoch: 1, batch_number: 1 };
+    let batch = || {
+        let mut batch = Batch::from_producer(producer);
+        for ts in 0..10 {
+            batch.push(Trade { symbol: "A", ts, price: Some(1.0), ..Trade::default() }).unwrap();
+        }
+        batch
+    };
+    let first = db.append(batch(), Durability::Synced).unwrap().wait().unwrap();
+    for _ in 0..3_000 {
+        let again = db.append(batch(), Durability::Synced).unwrap().wait().unwrap();
+        assert_eq!(
+            (again.first_seq, again.last_seq, again.duplicate),
+            (first.first_seq, first.last_seq, true)
+        );
+    }
+    db.close().unwrap();
+
+    let db = open(options());
+    let replayed = db.open_report().replayed_bytes;
+    // The smallest bound there is, for the active MemTable and those that wait.
+    assert!(replayed <= 5 * (64 << 10), "{replayed} bytes");
+    assert_eq!(db.snapshot().pieces().tables.len(), 1, "what has no rows makes no file");
+    let again = db.append(batch(), Durability::Synced).unwrap().wait().unwrap();
+    assert!(again.duplicate && again.first_seq == first.first_seq);
+    let trades = db.snapshot().scan::<Trade>("A", ..).unwrap().count();
+    assert_eq!(trades, 10);
 }
