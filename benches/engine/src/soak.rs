@@ -99,7 +99,7 @@ impl Load {
     }
 
     fn figures(&self, db: &Db, dir: &Path, minute: u64, micros: &[f64]) -> Result<Figures, AnyError> {
-        let version = db.version()?;
+        let version = db.version();
         let written = io_counter("wchar") - self.written_before;
         Ok(Figures {
             minute,

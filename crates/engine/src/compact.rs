@@ -1,6 +1,5 @@
 //! Compaction: carries out, one step at a time, what `tapebook_lsm::compaction` chooses.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use tapebook_record::Schemas;
 use crate::commit::Committer;
 use crate::files::describe;
 use crate::flush::Flusher;
-use crate::{CompactionError, CompactionStats, FlushError};
+use crate::{CompactionError, CompactionStats, CompactionStep, FlushError};
 
 /// How long the compacting thread waits before it tries again after a failure.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -31,16 +30,11 @@ pub(crate) struct Compactor {
     pub bytes_per_second: Option<u64>,
     /// One step at a time. What was found out about files is kept from one to the next.
     known: Mutex<OpenTables>,
-    counters: Counters,
+    done: Mutex<CompactionStats>,
 }
 
-#[derive(Debug, Default)]
-struct Counters {
-    moves: AtomicU64,
-    merges: AtomicU64,
-    read_bytes: AtomicU64,
-    written_bytes: AtomicU64,
-}
+/// How many steps are remembered.
+const RECENT_MAX: usize = 100;
 
 /// Where the compacting thread waits for work.
 #[derive(Debug, Default)]
@@ -101,7 +95,7 @@ impl Compactor {
         options: CompactionOptions,
         bytes_per_second: Option<u64>,
     ) -> Self {
-        Self { flusher, options, bytes_per_second, known: Mutex::default(), counters: Counters::default() }
+        Self { flusher, options, bytes_per_second, known: Mutex::default(), done: Mutex::default() }
     }
 
     /// Takes one step towards the goal; false where there is none to take.
@@ -115,22 +109,35 @@ impl Compactor {
             known.replace(committer.lock_sound()?.tables.iter().map(Arc::clone));
             files.version()?
         };
-        match choose(&version, &*known, &self.options, goal) {
-            Choice::Nothing => Ok(false),
-            Choice::Move(chosen) => {
-                self.apply_move(&version, &chosen)?;
-                self.counters.moves.fetch_add(1, Ordering::Relaxed);
-                Ok(true)
-            }
-            Choice::Merge(chosen) => {
-                self.merge(committer, &version, &known, &chosen)?;
-                self.counters.merges.fetch_add(1, Ordering::Relaxed);
-                Ok(true)
-            }
-        }
+        let clock = self.flusher.store.vfs.clock();
+        let began = clock.monotonic();
+        let mut step = match choose(&version, &*known, &self.options, goal) {
+            Choice::Nothing => return Ok(false),
+            Choice::Move(chosen) => self.apply_move(&version, &chosen)?,
+            Choice::Merge(chosen) => self.merge(committer, &version, &known, &chosen)?,
+        };
+        step.ended_at = clock.unix_nanos();
+        step.took = clock.monotonic().saturating_sub(began);
+        self.remember(step);
+        Ok(true)
     }
 
-    fn apply_move(&self, version: &Version, chosen: &Move) -> Result<(), CompactionError> {
+    fn remember(&self, step: CompactionStep) {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        if step.kind == MOVE {
+            done.moves += 1;
+        } else {
+            done.merges += 1;
+            done.read_bytes += step.bytes_before;
+            done.written_bytes += step.bytes_after;
+        }
+        if done.recent.len() == RECENT_MAX {
+            done.recent.remove(0);
+        }
+        done.recent.push(step);
+    }
+
+    fn apply_move(&self, version: &Version, chosen: &Move) -> Result<CompactionStep, CompactionError> {
         let file = version.table(chosen.file_id).ok_or(CompactionError::Interrupted)?;
         let moved = TableFile { level: chosen.level, partition: chosen.partition, ..TableFile::clone(file) };
         let mut files = self.flusher.files.lock().map_err(|_| CompactionError::Interrupted)?;
@@ -140,7 +147,8 @@ impl Compactor {
             partitions_added: chosen.begun.clone(),
             ..VersionEdit::default()
         })?;
-        Ok(())
+        let (files, bytes) = (1, file.bytes);
+        Ok(step(MOVE, (files, bytes), (files, bytes)))
     }
 
     fn merge(
@@ -149,7 +157,7 @@ impl Compactor {
         version: &Version,
         known: &OpenTables,
         chosen: &Merge,
-    ) -> Result<(), CompactionError> {
+    ) -> Result<CompactionStep, CompactionError> {
         let mut inputs = Vec::with_capacity(chosen.inputs.len());
         for file_id in &chosen.inputs {
             inputs.push(Arc::clone(known.get(*file_id).ok_or(CompactionError::Interrupted)?));
@@ -171,19 +179,18 @@ impl Compactor {
         };
         let result = rewrite(&inputs, &chosen.slices, self.options.file_bytes, &mut outputs)
             .and_then(|()| self.replace(committer, chosen, &outputs));
-        if result.is_err() {
+        if let Err(error) = result {
             let mut files = self.flusher.files.lock().map_err(|_| CompactionError::Interrupted)?;
             if !files.is_unknown() {
                 outputs.begun.iter().for_each(|file_id| self.flusher.store.abandon(*file_id));
                 files.give_back(outputs.begun);
             }
-            return result;
+            return Err(error);
         }
-        let read: u64 = files.iter().map(|file| file.bytes).sum();
-        self.counters.read_bytes.fetch_add(read, Ordering::Relaxed);
-        let written: u64 = outputs.done.iter().map(|(file, _)| file.bytes).sum();
-        self.counters.written_bytes.fetch_add(written, Ordering::Relaxed);
-        Ok(())
+        let read = files.iter().map(|file| file.bytes).sum();
+        let written = outputs.done.iter().map(|(file, _)| file.bytes).sum();
+        let (before, after) = ((files.len() as u64, read), (outputs.done.len() as u64, written));
+        Ok(step(chosen.reason.name(), before, after))
     }
 
     /// The new files take the place of the old ones: in the manifest, then in the snapshot, in one step each.
@@ -217,14 +224,25 @@ impl Compactor {
     }
 
     pub(crate) fn stats(&self) -> CompactionStats {
-        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        CompactionStats {
-            moves: of(&self.counters.moves),
-            merges: of(&self.counters.merges),
-            read_bytes: of(&self.counters.read_bytes),
-            written_bytes: of(&self.counters.written_bytes),
-            failing: self.flusher.compaction.failing().map(|error| error.to_string()),
-        }
+        let done = self.done.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let failing = self.flusher.compaction.failing().map(|error| error.to_string());
+        CompactionStats { failing, ..done }
+    }
+}
+
+/// What a file that was moved as it is counts as.
+const MOVE: &str = "move";
+
+/// A step with files and bytes before and after; its times are still to be filled in.
+fn step(kind: &'static str, before: (u64, u64), after: (u64, u64)) -> CompactionStep {
+    CompactionStep {
+        ended_at: 0,
+        kind,
+        files_before: before.0,
+        bytes_before: before.1,
+        files_after: after.0,
+        bytes_after: after.1,
+        took: Duration::ZERO,
     }
 }
 

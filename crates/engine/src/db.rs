@@ -141,9 +141,9 @@ impl Db {
         Ok(steps)
     }
 
-    /// The files that hold flushed rows, and the partitions that they belong to.
-    pub fn version(&self) -> Result<Arc<Version>, FlushError> {
-        self.flusher.files.lock().map_err(|_| FlushError::Interrupted)?.version()
+    /// The files that hold flushed rows, and the partitions that they belong to, as of the last change of them.
+    pub fn version(&self) -> Arc<Version> {
+        self.flusher.current.load_full()
     }
 
     /// Ends the database's threads, after everything that was appended is durable.
@@ -190,6 +190,7 @@ impl Db {
             stall_time: Duration::from_nanos(self.stall_nanos.load(Ordering::Relaxed)),
             flush_failing: flush.0,
             leftovers: flush.1,
+            version: self.version(),
             compaction: self.compactor.stats(),
             wal: self.wal.as_ref().map(|wal| wal.stats()).unwrap_or_default(),
         }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tapebook_lsm::key::Series;
 use tapebook_lsm::manifest::layout::TEMPORARY_SUFFIX;
 use tapebook_lsm::manifest::{
@@ -30,6 +31,8 @@ pub(crate) struct Files {
     /// Files that no version names any more, relative to the data directory.
     obsolete: Vec<String>,
     pub flushed: FlushedTimes,
+    /// The current version for those who only look at it: files that it names may go any time.
+    pub current: Arc<ArcSwap<Version>>,
     /// Where the journal is kept, `None` where it is not.
     pub archive: Option<Archive>,
 }
@@ -37,6 +40,7 @@ pub(crate) struct Files {
 impl Files {
     pub(crate) fn new(manifest: Manifest, flushed: FlushedTimes, archive: Option<Archive>) -> Self {
         let next_file_id = manifest.version().next_file_id();
+        let current = Arc::new(ArcSwap::new(Arc::clone(manifest.version())));
         Self {
             manifest: Some(manifest),
             unknown: None,
@@ -44,6 +48,7 @@ impl Files {
             unused: Vec::new(),
             obsolete: Vec::new(),
             flushed,
+            current,
             archive,
         }
     }
@@ -78,7 +83,10 @@ impl Files {
         let edit = VersionEdit { next_file_id: Some(self.next_file_id), ..edit };
         let manifest = self.manifest.as_mut().ok_or(FlushError::Closed)?;
         match manifest.commit(&edit) {
-            Ok(_) => Ok(()),
+            Ok(version) => {
+                self.current.store(version);
+                Ok(())
+            }
             Err(error @ ManifestError::Poisoned(_)) => {
                 let error = Arc::new(FlushError::from(error));
                 self.unknown = Some(Arc::clone(&error));

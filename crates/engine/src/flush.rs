@@ -3,9 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tapebook_lsm::key::{Direction, TimeRange};
 use tapebook_lsm::manifest::layout::state_name;
-use tapebook_lsm::manifest::{LogRange, PARTITION_AS_FLUSHED, StateFile, StateHeader, StateRef, VersionEdit};
+use tapebook_lsm::manifest::{
+    LogRange, PARTITION_AS_FLUSHED, StateFile, StateHeader, StateRef, Version, VersionEdit,
+};
 use tapebook_lsm::sstable::{Table, TableMeta, TableWriter};
 use tapebook_wal::{LogIdentity, Wal};
 
@@ -26,6 +29,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct Flusher {
     pub store: TableStore,
     pub files: Mutex<Files>,
+    /// As [`Files::current`], without waiting for who changes files.
+    pub current: Arc<ArcSwap<Version>>,
     /// Compaction is told of every new file.
     pub compaction: Wake,
 }

@@ -73,13 +73,13 @@ pub use retraction::{
     REASON_BYTES_MAX, ReasonError, RetractError, RetractionEntry, RetractionName, RetractionReceipt,
     check_reason,
 };
-pub use stats::{CompactionStats, DbStats, OpenReport};
+pub use stats::{CompactionStats, CompactionStep, DbStats, OpenReport};
 pub use unfinished::BuildError;
 pub use verify::{VerifyReport, verify};
 
 pub use tapebook_lsm::compaction::{CompactionOptions, Goal as CompactionGoal};
 pub use tapebook_lsm::key::{Direction, TimeRange};
-pub use tapebook_lsm::manifest::SeqRange;
+pub use tapebook_lsm::manifest::{SeqRange, TableFile, Version};
 pub use tapebook_lsm::retraction::{Change, Retraction, Retractions};
 pub use tapebook_lsm::snapshot::{ReadError, RecordScan, SeriesScan, Snapshot, TableScan};
 pub use tapebook_lsm::sstable::{Table as SsTable, TableWriterOptions};

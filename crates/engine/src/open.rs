@@ -93,9 +93,11 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
     if first_entry {
         write_first_entry(&wal, &committer, identity.node_id)?;
     }
+    let files = Files::new(manifest, flushed, archive);
     let flusher = Arc::new(Flusher {
         store: TableStore { vfs: Arc::clone(&vfs), layout: layout.clone(), identity, options: options.table },
-        files: Mutex::new(Files::new(manifest, flushed, archive)),
+        current: Arc::clone(&files.current),
+        files: Mutex::new(files),
         compaction: Wake::default(),
     });
     let rate = options.compaction_bytes_per_second.filter(|_| options.background);

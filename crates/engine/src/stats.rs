@@ -1,7 +1,9 @@
 //! What the database says about itself.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tapebook_lsm::manifest::Version;
 use tapebook_wal::{TornTail, WalStats};
 
 /// Counters since the start, and what is in memory now.
@@ -21,6 +23,8 @@ pub struct DbStats {
     pub flush_failing: Option<String>,
     /// Why files that are no longer needed could not be removed, while they are there.
     pub leftovers: Option<String>,
+    /// The files that hold flushed rows, and their partitions.
+    pub version: Arc<Version>,
     /// What compaction did.
     pub compaction: CompactionStats,
     /// The log's counters.
@@ -38,8 +42,29 @@ pub struct CompactionStats {
     pub read_bytes: u64,
     /// Bytes of the files that took their place.
     pub written_bytes: u64,
+    /// The newest steps, oldest first; at most a hundred.
+    pub recent: Vec<CompactionStep>,
     /// Why compacting fails, while it does.
     pub failing: Option<String>,
+}
+
+/// One step of compaction.
+#[derive(Clone, Debug)]
+pub struct CompactionStep {
+    /// When it was done, nanoseconds since the epoch.
+    pub ended_at: i64,
+    /// `move`, or why files were merged.
+    pub kind: &'static str,
+    /// The files that were moved or replaced.
+    pub files_before: u64,
+    /// Their bytes.
+    pub bytes_before: u64,
+    /// The files that there were afterwards.
+    pub files_after: u64,
+    /// Their bytes.
+    pub bytes_after: u64,
+    /// How long it took.
+    pub took: Duration,
 }
 
 /// What opening a data directory found and did.

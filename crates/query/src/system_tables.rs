@@ -7,10 +7,10 @@ use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::error::{DataFusionError, Result};
-use tapebook::{Change, DbStats, Retraction, Snapshot, TableSchema};
+use tapebook::{Change, CompactionStep, DbStats, Retraction, Snapshot, TableSchema};
 
 /// The names that [`table`] knows.
-pub(crate) const NAMES: [&str; 5] = ["tables", "symbols", "sstables", "wal", "retractions"];
+pub(crate) const NAMES: [&str; 6] = ["tables", "symbols", "sstables", "compactions", "wal", "retractions"];
 
 /// The system table with that name.
 pub(crate) fn table(
@@ -21,7 +21,8 @@ pub(crate) fn table(
     let batch = match name {
         "tables" => tables(snapshot)?,
         "symbols" => symbols(snapshot)?,
-        "sstables" => sstables(snapshot)?,
+        "sstables" => sstables(snapshot, stats)?,
+        "compactions" => compactions(stats)?,
         "wal" => wal(snapshot, stats)?,
         "retractions" => retractions(snapshot)?,
         _ => return Ok(None),
@@ -104,7 +105,7 @@ fn retractions(snapshot: &Snapshot) -> Result<RecordBatch> {
     ])
 }
 
-fn sstables(snapshot: &Snapshot) -> Result<RecordBatch> {
+fn sstables(snapshot: &Snapshot, stats: &DbStats) -> Result<RecordBatch> {
     let files = &snapshot.pieces().tables;
     let number = |value: fn(&tapebook::SsTable) -> u64| -> ArrayRef {
         Arc::new(UInt64Array::from_iter_values(files.iter().map(|file| value(file))))
@@ -113,14 +114,38 @@ fn sstables(snapshot: &Snapshot) -> Result<RecordBatch> {
         let times = TimestampNanosecondArray::from_iter_values(files.iter().map(|file| value(file)));
         Arc::new(times.with_timezone("UTC"))
     };
+    // The snapshot knows the files, the version where they belong. A file that just came or went is in one of them only.
+    let places: Vec<_> = files.iter().map(|file| stats.version.table(file.identity().file_id)).collect();
+    let place = |value: fn(&tapebook::TableFile) -> Option<u64>| -> ArrayRef {
+        Arc::new(UInt64Array::from_iter(places.iter().map(|place| place.and_then(|file| value(file)))))
+    };
     batch(vec![
         ("file_id", number(|file| file.identity().file_id)),
+        ("level", place(|file| Some(file.level.into()))),
+        ("partition", place(|file| Some(file.partition).filter(|partition| *partition > 0))),
         ("rows", number(|file| file.rows())),
         ("bytes", number(|file| file.file_bytes())),
         ("first_ts", time(|file| file.time_range().first)),
         ("last_ts", time(|file| file.time_range().last)),
         ("first_seq", number(|file| file.seq_range().map_or(0, |seqs| seqs.0))),
         ("last_seq", number(|file| file.seq_range().map_or(0, |seqs| seqs.1))),
+    ])
+}
+
+fn compactions(stats: &DbStats) -> Result<RecordBatch> {
+    let steps = &stats.compaction.recent;
+    let number = |value: fn(&CompactionStep) -> u64| -> ArrayRef {
+        Arc::new(UInt64Array::from_iter_values(steps.iter().map(value)))
+    };
+    let ended_at = TimestampNanosecondArray::from_iter_values(steps.iter().map(|step| step.ended_at));
+    batch(vec![
+        ("ended_at", Arc::new(ended_at.with_timezone("UTC"))),
+        ("kind", Arc::new(StringArray::from_iter_values(steps.iter().map(|step| step.kind)))),
+        ("files_before", number(|step| step.files_before)),
+        ("bytes_before", number(|step| step.bytes_before)),
+        ("files_after", number(|step| step.files_after)),
+        ("bytes_after", number(|step| step.bytes_after)),
+        ("took_nanos", number(|step| u64::try_from(step.took.as_nanos()).unwrap_or(u64::MAX))),
     ])
 }
 

@@ -14,7 +14,7 @@ pub(crate) fn run(shared: &Shared) -> Result<(), CliError> {
     };
     db.flush().map_err(|error| failed(&error))?;
     db.compact(CompactionGoal::Settled).map_err(|error| failed(&error))?;
-    let version = db.version().map_err(|error| failed(&error))?;
+    let version = db.version();
     let stats = db.stats().compaction;
     db.close().map_err(CliError::failed)?;
     shared.log(format!(

@@ -1,4 +1,5 @@
 //! SQL on a database: one binary, one scenario to a file.
 
+mod compactions;
 mod retractions;
 mod support;
