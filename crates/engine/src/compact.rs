@@ -7,7 +7,7 @@ use tapebook_lsm::compaction::{
     Choice, CompactionOptions, Goal, Merge, Move, OpenTables, Outputs, Slice, choose, rewrite,
 };
 use tapebook_lsm::manifest::layout::table_name;
-use tapebook_lsm::manifest::{LogRange, TableFile, Version, VersionEdit};
+use tapebook_lsm::manifest::{LogRange, PARTITION_AS_FLUSHED, TableFile, Version, VersionEdit};
 use tapebook_lsm::sstable::{Table, TableMeta, TableWriter};
 use tapebook_record::Schemas;
 
@@ -18,7 +18,8 @@ use crate::{CompactionError, CompactionStats, CompactionStep, FlushError};
 
 /// How long the compacting thread waits before it tries again after a failure.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
-/// With so many files that wait for compaction, it is no longer slowed down: what piles up costs every read.
+/// With so many flushed files that wait for their place, merging is no longer slowed down: what piles up costs every
+/// read.
 const PILE_UP_FILES: usize = 32;
 
 /// Moves and merges files, one step at a time.
@@ -171,7 +172,6 @@ impl Compactor {
                 first: files.iter().map(|file| file.log_indexes.first).min().unwrap_or(0),
                 last: files.iter().map(|file| file.log_indexes.last).max().unwrap_or(0),
             },
-            hurry: version.level(0).len() >= PILE_UP_FILES,
             began: self.flusher.store.vfs.clock().monotonic(),
             written: 0,
             begun: Vec::new(),
@@ -223,6 +223,12 @@ impl Compactor {
         Ok(())
     }
 
+    fn files_pile_up(&self) -> bool {
+        let version = self.flusher.current.load();
+        let waits = |file: &&Arc<TableFile>| file.partition == PARTITION_AS_FLUSHED;
+        version.level(0).iter().filter(waits).count() >= PILE_UP_FILES
+    }
+
     pub(crate) fn stats(&self) -> CompactionStats {
         let done = self.done.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let failing = self.flusher.compaction.failing().map(|error| error.to_string());
@@ -265,7 +271,6 @@ struct NewFiles<'a> {
     schemas: Schemas,
     origin: TableMeta,
     log_indexes: LogRange,
-    hurry: bool,
     began: Duration,
     written: u64,
     /// Every file that was begun.
@@ -296,7 +301,7 @@ impl Outputs for NewFiles<'_> {
         self.written += bytes;
         let wake = &self.compactor.flusher.compaction;
         let due = match self.compactor.bytes_per_second {
-            Some(rate) if !self.hurry => {
+            Some(rate) if !self.compactor.files_pile_up() => {
                 let should = Duration::from_secs_f64(self.written as f64 / rate.max(1) as f64);
                 let clock = self.compactor.flusher.store.vfs.clock();
                 should.saturating_sub(clock.monotonic().saturating_sub(self.began))

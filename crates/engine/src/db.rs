@@ -16,8 +16,12 @@ use crate::append::{Completer, Completion, Durability, PendingAppend};
 use crate::commit::{Committer, Limits, Ticket};
 use crate::compact::{self, Compactor};
 use crate::flush::{self, Flusher};
+use crate::scrub::{self, Scrubber};
 use crate::stats::{DbStats, OpenReport};
-use crate::{AppendError, CompactionError, CompactionGoal, FlushError, Layout, OpenError, Options};
+use crate::{
+    AppendError, CompactionError, CompactionGoal, FlushError, Layout, OpenError, Options, ScrubOptions,
+    ScrubStats,
+};
 
 /// An open data directory. Share it between threads by reference or in an `Arc`.
 ///
@@ -28,8 +32,8 @@ pub struct Db {
     pub(crate) wal: Option<Arc<Wal<Committer>>>,
     pub(crate) flusher: Arc<Flusher>,
     pub(crate) compactor: Arc<Compactor>,
-    pub(crate) flushing: Option<JoinHandle<()>>,
-    pub(crate) compacting: Option<JoinHandle<()>>,
+    pub(crate) scrubber: Arc<Scrubber>,
+    pub(crate) threads: Vec<JoinHandle<()>>,
     pub(crate) vfs: Arc<dyn Vfs>,
     pub(crate) options: Options,
     pub(crate) layout: Layout,
@@ -141,6 +145,13 @@ impl Db {
         Ok(steps)
     }
 
+    /// Reads every SSTable again, as fast as it can, and verifies its checksums; what is wrong stands in the answer.
+    /// The database does so by itself as [`Options::scrub`] says, where it has threads of its own.
+    pub fn scrub(&self) -> ScrubStats {
+        self.scrubber.pass(&self.committer, self.vfs.clock(), None);
+        self.scrubber.stats()
+    }
+
     /// The files that hold flushed rows, and the partitions that they belong to, as of the last change of them.
     pub fn version(&self) -> Arc<Version> {
         self.flusher.current.load_full()
@@ -192,6 +203,7 @@ impl Db {
             leftovers: flush.1,
             version: self.version(),
             compaction: self.compactor.stats(),
+            scrub: self.scrubber.stats(),
             wal: self.wal.as_ref().map(|wal| wal.stats()).unwrap_or_default(),
         }
     }
@@ -255,28 +267,32 @@ impl Db {
         self.flusher.compaction.close();
         self.committer.flush.lock().closing = true;
         self.committer.flush.notify();
-        if let Some(thread) = self.flushing.take() {
+        self.scrubber.close();
+        for thread in self.threads.drain(..) {
             // Whoever waits for a flush that panicked has been told.
-            let _ = thread.join();
-        }
-        if let Some(thread) = self.compacting.take() {
             let _ = thread.join();
         }
     }
 
-    /// Starts the threads that flush and compact.
+    /// Starts the threads that flush, compact and scrub.
     pub(crate) fn start_threads(&mut self) -> std::io::Result<()> {
         let Some(wal) = self.wal.clone() else { return Ok(()) };
         let (flusher, committer) = (Arc::clone(&self.flusher), Arc::clone(&self.committer));
-        let thread = std::thread::Builder::new()
-            .name("tapebook-flush".to_owned())
-            .spawn(move || flush::run(&flusher, &committer, &wal))?;
-        self.flushing = Some(thread);
+        self.start("tapebook-flush", move || flush::run(&flusher, &committer, &wal))?;
         let (compactor, committer) = (Arc::clone(&self.compactor), Arc::clone(&self.committer));
-        let thread = std::thread::Builder::new()
-            .name("tapebook-compact".to_owned())
-            .spawn(move || compact::run(&compactor, &committer))?;
-        self.compacting = Some(thread);
+        self.start("tapebook-compact", move || compact::run(&compactor, &committer))?;
+        let ScrubOptions { every, bytes_per_second } = self.options.scrub;
+        if let Some(every) = every {
+            let (scrubber, committer) = (Arc::clone(&self.scrubber), Arc::clone(&self.committer));
+            let vfs = Arc::clone(&self.vfs);
+            let run = move || scrub::run(&scrubber, &committer, vfs.clock(), every, bytes_per_second);
+            self.start("tapebook-scrub", run)?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        self.threads.push(std::thread::Builder::new().name(name.to_owned()).spawn(run)?);
         Ok(())
     }
 }

@@ -50,6 +50,7 @@ mod producers;
 mod recovery;
 mod replay;
 mod retraction;
+mod scrub;
 mod state;
 mod stats;
 mod unfinished;
@@ -73,7 +74,8 @@ pub use retraction::{
     REASON_BYTES_MAX, ReasonError, RetractError, RetractionEntry, RetractionName, RetractionReceipt,
     check_reason,
 };
-pub use stats::{CompactionStats, CompactionStep, DbStats, OpenReport};
+pub use scrub::ScrubOptions;
+pub use stats::{CompactionStats, CompactionStep, DbStats, OpenReport, ScrubStats};
 pub use unfinished::BuildError;
 pub use verify::{VerifyReport, verify};
 

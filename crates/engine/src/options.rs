@@ -8,6 +8,8 @@ use tapebook_lsm::sstable::TableWriterOptions;
 use tapebook_vfs::{RealVfs, Vfs};
 use tapebook_wal::WalOptions;
 
+use crate::ScrubOptions;
+
 /// How a database is opened. The defaults are right for a server on its own disk.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -29,6 +31,8 @@ pub struct Options {
     /// Bytes of rows that merging may write in a second; `None`: as fast as it can. Where files pile up it is as fast
     /// as it can anyway. Default 64 MiB.
     pub compaction_bytes_per_second: Option<u64>,
+    /// When and how fast files are read again to find damage early.
+    pub scrub: ScrubOptions,
     /// Rows whose time is further ahead of the clock are refused. `None`: none are. Default one day.
     pub max_future: Option<Duration>,
     /// With so many symbols, a batch with a new one is refused; batches on their way may go a little past it. Default
@@ -41,7 +45,7 @@ pub struct Options {
     /// stays. A library does not double what its user writes unless it is asked to; who wants to follow the journal
     /// from the past, or to restore to any sequence, asks.
     pub journal_retention: Option<Duration>,
-    /// True (the default): threads of its own write the log's queue, flush and compact. False: no thread is started, and
+    /// True (the default): threads of its own write the log's queue, flush, compact and scrub. False: no thread is started, and
     /// everything happens inside the calls; for simulations.
     pub background: bool,
     /// What the lock file says that this process does.
@@ -59,6 +63,7 @@ impl Default for Options {
             recovery_target: Duration::from_secs(1),
             compaction: CompactionOptions::default(),
             compaction_bytes_per_second: Some(64 << 20),
+            scrub: ScrubOptions::default(),
             max_future: Some(Duration::from_secs(24 * 60 * 60)),
             symbols_max: 1_000_000,
             producers_max: 100_000,

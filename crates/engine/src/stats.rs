@@ -27,8 +27,23 @@ pub struct DbStats {
     pub version: Arc<Version>,
     /// What compaction did.
     pub compaction: CompactionStats,
+    /// What the scrubber did and found.
+    pub scrub: ScrubStats,
     /// The log's counters.
     pub wal: WalStats,
+}
+
+/// What the scrubber did since the start, and what is wrong now.
+#[derive(Clone, Debug, Default)]
+pub struct ScrubStats {
+    /// Times that every file was read.
+    pub passes: u64,
+    /// Bytes read.
+    pub bytes: u64,
+    /// When the last pass ended, nanoseconds since the epoch.
+    pub last_ended_at: Option<i64>,
+    /// What is wrong; each names file and place.
+    pub problems: Vec<String>,
 }
 
 /// What compaction did since the start.

@@ -16,5 +16,6 @@ mod replay;
 mod retraction_crash;
 mod retractions;
 mod rows;
+mod scrub;
 mod support;
 mod syncs;

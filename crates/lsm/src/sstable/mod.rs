@@ -66,6 +66,7 @@ mod overlap;
 mod report;
 mod row_check;
 mod scan;
+mod scrub;
 mod search;
 mod series;
 mod series_names;

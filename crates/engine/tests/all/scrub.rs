@@ -1,0 +1,76 @@
+//! Damage to a file in use is found by reading it again, named, and forgotten when it is gone.
+
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::time::Duration;
+
+use tapebook::{CompactionGoal, Db, Durability, Options, ScrubOptions};
+use tempfile::TempDir;
+
+use crate::support::trades;
+
+fn options(every: Option<Duration>) -> Options {
+    Options {
+        scrub: ScrubOptions { every, bytes_per_second: 1 << 30 },
+        max_future: None,
+        ..Options::default()
+    }
+}
+
+/// A database with one SSTable, and where that lies.
+fn flushed(dir: &TempDir, every: Option<Duration>) -> (Db, std::path::PathBuf) {
+    let db = Db::open_with(dir.path().join("db"), options(every)).unwrap();
+    db.append(trades("S", 1, 0..1_000), Durability::Synced).unwrap().wait().unwrap();
+    db.flush().unwrap();
+    let path = db.snapshot().pieces().tables[0].path().to_owned();
+    (db, path)
+}
+
+#[allow(clippy::disallowed_methods, reason = "damages a file behind the database's back")]
+fn flip(path: &Path, offset: u64) {
+    let file = std::fs::File::options().read(true).write(true).open(path).unwrap();
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, offset).unwrap();
+    file.write_all_at(&[!byte[0]], offset).unwrap();
+}
+
+#[test]
+fn damage_to_a_file_in_use_is_found_and_forgotten_when_it_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let (db, path) = flushed(&dir, None);
+    let sound = db.scrub();
+    assert_eq!((sound.passes, sound.problems.len()), (1, 0));
+    assert!(sound.bytes > 50_000 && sound.last_ended_at.is_some(), "{sound:?}");
+
+    // Rows that were read already, and so verified once.
+    assert_eq!(db.snapshot().scan::<tapebook::Trade>("S", ..).unwrap().count(), 1_000);
+    flip(&path, 5_000);
+    let [problem] = &db.scrub().problems[..] else { panic!("one file is damaged") };
+    assert!(problem.contains(path.to_str().unwrap()) && problem.contains("checksum"), "{problem}");
+    assert_eq!(db.stats().scrub.problems, [problem.clone()]);
+
+    flip(&path, 5_000);
+    assert_eq!(db.scrub().problems, Vec::<String>::new());
+    // In a filter or an id index, which lie behind the blocks of rows.
+    let bytes = db.snapshot().pieces().tables[0].file_bytes();
+    flip(&path, bytes * 9 / 10);
+    assert_eq!(db.scrub().problems.len(), 1);
+    flip(&path, bytes * 9 / 10);
+    db.compact(CompactionGoal::Settled).unwrap();
+    assert_eq!(db.scrub().problems, Vec::<String>::new());
+    db.close().unwrap();
+}
+
+#[test]
+fn the_database_reads_its_files_by_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let (db, path) = flushed(&dir, Some(Duration::from_millis(5)));
+    flip(&path, 5_000);
+    let mut stats = db.stats().scrub;
+    while stats.problems.is_empty() {
+        std::thread::sleep(Duration::from_millis(5));
+        stats = db.stats().scrub;
+    }
+    assert!(stats.problems[0].contains(path.to_str().unwrap()));
+    db.close().unwrap();
+}
