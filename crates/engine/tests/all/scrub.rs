@@ -47,7 +47,7 @@ fn damage_to_a_file_in_use_is_found_and_forgotten_when_it_is_gone() {
     flip(&path, 5_000);
     let [problem] = &db.scrub().problems[..] else { panic!("one file is damaged") };
     assert!(problem.contains(path.to_str().unwrap()) && problem.contains("checksum"), "{problem}");
-    assert_eq!(db.stats().scrub.problems, [problem.clone()]);
+    assert_eq!(db.stats().scrub.problems, std::slice::from_ref(problem));
 
     flip(&path, 5_000);
     assert_eq!(db.scrub().problems, Vec::<String>::new());
