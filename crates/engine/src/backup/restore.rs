@@ -168,11 +168,9 @@ impl<'a> Archive<'a> {
     ) -> Result<Vec<&'a BackupArchiveFile>, BackupError> {
         let mut plan = Vec::new();
         let mut reached = base.map_or_else(Reached::default, Reached::of);
-        let met = |reached: &Reached| {
-            bound == RestoreBound::Latest
-                || bound == RestoreBound::Seq(reached.point.last_seq)
-                || reached.ended
-        };
+        // Not where the sequence is reached, but where the next batch lies beyond it: what came between, such as a
+        // retraction, belongs to it, wherever a file of the archive ends.
+        let met = |reached: &Reached| bound == RestoreBound::Latest || reached.ended;
         while !met(&reached) {
             let next_index = reached.point.entry.index + 1;
             let holds = |archived: &&BackupArchiveFile| {
@@ -190,10 +188,12 @@ impl<'a> Archive<'a> {
         }
         let beyond = backups.iter().find(|backup| backup.through.last_seq > reached.point.last_seq);
         match beyond {
-            Some(next) if !met(&reached) => Err(BackupError::Unreachable {
-                reached_seq: reached.point.last_seq,
-                next_seq: next.through.last_seq,
-            }),
+            Some(next) if !met(&reached) && bound != RestoreBound::Seq(reached.point.last_seq) => {
+                Err(BackupError::Unreachable {
+                    reached_seq: reached.point.last_seq,
+                    next_seq: next.through.last_seq,
+                })
+            }
             _ => Ok(plan),
         }
     }

@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::clients::{Clients, append, send};
 use crate::rows::everything;
-use crate::support::{on, open, trades};
+use crate::support::{on, open, prices, trades};
 
 const TARGET: &str = "/elsewhere/backups";
 
@@ -110,6 +110,32 @@ fn any_sequence_and_any_time_come_back_with_the_rolling_hash_of_the_source() {
     let early = restore(&target, &vfs, Path::new("/early"), RestoreBound::Time(0), "restore").unwrap_err();
     assert!(matches!(early, BackupError::TooEarly { .. }), "{early}");
     assert!(!vfs.exists(Path::new("/early")).unwrap());
+}
+
+#[test]
+fn what_came_before_the_next_batch_belongs_to_a_sequence() {
+    // Whether the retraction is in the backup to begin with, in the same file of the archive, or in the next one.
+    for flushed in [false, true] {
+        let disk = MemoryVfs::new(5);
+        let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+        let (db, target) = (open(options(Arc::clone(&vfs))), target(&vfs));
+        append(&db, trades("S", 0, 0..5));
+        db.backup(&target).unwrap();
+        append(&db, trades("S", 5, 5..10));
+        if flushed {
+            db.flush().unwrap();
+        }
+        db.retract("trades", 6..=7, "the wrong file").unwrap();
+        append(&db, trades("S", 10, 10..15));
+        db.backup(&target).unwrap();
+        for (seq, rows) in [(5, 5), (9, 5), (10, 8), (14, 8), (15, 13)] {
+            let dir = format!("/restored/{seq}");
+            let report = restore(&target, &vfs, Path::new(&dir), RestoreBound::Seq(seq), "restore").unwrap();
+            assert_eq!(report.last_seq, seq / 5 * 5);
+            let restored = Db::open_with(&dir, options(Arc::clone(&vfs))).unwrap();
+            assert_eq!(prices(&restored.snapshot(), "S").len(), rows, "seq {seq}, flushed {flushed}");
+        }
+    }
 }
 
 #[test]
