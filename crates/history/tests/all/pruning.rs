@@ -102,3 +102,25 @@ fn what_is_not_wanted_is_not_read() {
     // One of nine pages of the column, and one of the times.
     assert!(touched > 0 && touched <= grains / 6, "{touched} of {grains} grains");
 }
+
+/// Many rows of one time on both sides of every border between pages, and every range of times there is.
+#[test]
+fn every_range_of_times_is_found_across_all_borders() {
+    let schema = Schemas::standard().by_name("trades").unwrap().clone();
+    let of = |symbol| [0, 1, 1, 1, 2, 2, 3, 3, 3, 3, 5, 6].map(|ts| (symbol, ts));
+    let rows: Vec<Row> =
+        ["A", "B", "C"].into_iter().flat_map(of).map(|(symbol, ts)| Row::null(&schema, symbol, ts)).collect();
+    let rows = Rows::new(&schema, &rows);
+    let records = rows.records();
+    for row_group_rows in 1..9 {
+        let options = WriterOptions { row_group_rows, ..WriterOptions::default() };
+        let (_vfs, file) = written(&schema, options, &records);
+        for (first, last) in (0..8).flat_map(|first| (first..8).map(move |last| (first, last))) {
+            let selection = Selection { times: first..=last, ..Selection::default() };
+            let found = file.batches(&[], &selection, 100).unwrap();
+            let found: usize = found.map(|batch| batch.unwrap().num_rows()).sum();
+            let expected = records.iter().filter(|record| selection.times.contains(&record.ts)).count();
+            assert_eq!(found, expected, "{first} to {last} in row groups of {row_group_rows}");
+        }
+    }
+}
