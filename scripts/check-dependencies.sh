@@ -49,6 +49,7 @@ may tapebook-record
 may tapebook-vfs
 may tapebook-wal tapebook-record tapebook-vfs
 may tapebook-lsm tapebook-record tapebook-vfs
+may tapebook-history tapebook-record tapebook-vfs
 may tapebook tapebook-lsm tapebook-record tapebook-vfs tapebook-wal
 may tapebook-query tapebook tapebook-record
 may tapebook-market tapebook-record

@@ -62,21 +62,32 @@ pub struct RowWriter<'a> {
     pub(crate) schema: &'a TableSchema,
     pub(crate) start: usize,
     pub(crate) flags: u8,
+    bytes_max: usize,
 }
 
 impl<'a> RowWriter<'a> {
     pub(crate) fn begin(rows: &'a mut AlignedBytes, schema: &'a TableSchema) -> Self {
+        Self::begin_with_max(rows, schema, ROW_BYTES_MAX)
+    }
+
+    /// A row of up to `bytes_max` bytes: one that was let in within the limit may be longer where each of its values
+    /// is given a place of its own.
+    pub(crate) fn begin_with_max(
+        rows: &'a mut AlignedBytes,
+        schema: &'a TableSchema,
+        bytes_max: usize,
+    ) -> Self {
         rows.pad_to(schema.row_align);
         let start = rows.len();
         rows.extend_from_slice(schema.null_row());
-        Self { rows, schema, start, flags: 0 }
+        Self { rows, schema, start, flags: 0, bytes_max }
     }
 
     /// Pads the row and returns its length and flags.
     pub(crate) fn finish(self) -> Result<(usize, u8), ValueError> {
         self.rows.pad_to(self.schema.row_align);
         let bytes = self.rows.len() - self.start;
-        if bytes > ROW_BYTES_MAX {
+        if bytes > self.bytes_max {
             return Err(ValueError::RowTooLong { bytes });
         }
         Ok((bytes, self.flags))
@@ -102,7 +113,7 @@ impl<'a> RowWriter<'a> {
 
     fn put_tail(&mut self, column: usize, align: usize, bytes: &[u8]) -> Result<(u32, u32), ValueError> {
         let end = self.rows.len() - self.start + bytes.len();
-        if end + align > ROW_BYTES_MAX {
+        if end + align > self.bytes_max {
             return Err(ValueError::RowTooLong { bytes: end });
         }
         self.rows.pad_to(align);

@@ -6,6 +6,7 @@
 mod column;
 mod levels;
 mod numbers;
+mod row_block;
 mod schema;
 mod texts;
 
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::SchemaRef;
 
+pub use row_block::{RowBlock, RowBlockError};
 pub use schema::arrow_schema;
 
 use crate::record::RawRecord;

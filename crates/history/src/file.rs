@@ -1,0 +1,357 @@
+//! An open file.
+
+use std::ops::{Range, RangeInclusive};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{FileMetaData, PageIndexPolicy, ParquetMetaDataReader};
+use tapebook_record::projection::arrow_schema;
+use tapebook_record::{TableId, TableSchema};
+use tapebook_vfs::{File, OpenMode, Vfs};
+
+use crate::HISTORY_FORMAT;
+use crate::batches::HistoryBatches;
+use crate::decoder::decoding;
+use crate::directory::{self, SeriesSpan};
+use crate::error::{HistoryError, Part, io_error, structure};
+use crate::grains::GRAIN_BYTES;
+use crate::identity::{ChecksumKind, HistoryIdentity, HistorySeal};
+use crate::metadata::{Facts, FactsError};
+use crate::range::{NO_SEQS, hull};
+use crate::rows::HistoryRows;
+use crate::selection::Selection;
+use crate::verified::VerifiedFile;
+
+/// The most bytes that may be behind the row groups: they are held in memory.
+const TAIL_BYTES_MAX: u64 = 256 << 20;
+/// `PAR1`, and in front of it the footer's length.
+const TRAILER_BYTES: u64 = 8;
+
+/// A file of history: its metadata in memory, its rows on disk. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct HistoryFile {
+    pub(crate) path: Arc<Path>,
+    pub(crate) schema: Arc<TableSchema>,
+    pub(crate) source: VerifiedFile,
+    pub(crate) metadata: ArrowReaderMetadata,
+    facts: Arc<Facts>,
+    series: Arc<[SeriesSpan]>,
+    seal: HistorySeal,
+}
+
+impl HistoryFile {
+    /// Opens a file and checks that it is the one that was asked for, that it is whole, and everything in it but the
+    /// row groups, whose pages are checked when they are read.
+    ///
+    /// `seal` is what the writer said of the file. Without it, which is for tools that have nothing but the file, damage
+    /// behind the row groups is noticed only where it makes no sense.
+    pub fn open(
+        vfs: &dyn Vfs,
+        path: &Path,
+        identity: HistoryIdentity,
+        seal: Option<HistorySeal>,
+        schema: &Arc<TableSchema>,
+    ) -> Result<Self, HistoryError> {
+        let path: Arc<Path> = path.into();
+        let file = vfs.open(&path, OpenMode::Read).map_err(|source| io_error(&path, source))?;
+        let file_bytes = file.len().map_err(|source| io_error(&path, source))?;
+        let found = match seal {
+            Some(seal) if seal.file_bytes != file_bytes => {
+                let (path, expected) = (path.to_path_buf(), seal.file_bytes);
+                return Err(HistoryError::Length { path, expected, found: file_bytes });
+            }
+            Some(seal) => seal.tail_bytes,
+            None => file_bytes - footer_facts(&path, &file, file_bytes)?.tail.min(file_bytes),
+        };
+        let tail = read_end(&path, &file, file_bytes, found)?;
+        let tail_offset = file_bytes - found;
+        let mut crc = identity.checksum(ChecksumKind::Tail, tail_offset);
+        crc.update(&tail);
+        let tail_crc = crc.finish();
+        if let Some(seal) = seal
+            && seal.tail_crc != tail_crc
+        {
+            // Another file has other checksums as well: say that, where it can be told.
+            if let Ok(facts) = footer_facts(&path, &file, file_bytes) {
+                check_identity(&path, identity, facts.identity)?;
+            }
+            return Err(HistoryError::Checksum {
+                path: path.to_path_buf(),
+                offset: tail_offset,
+                part: Part::Tail,
+                expected: seal.tail_crc,
+                found: tail_crc,
+            });
+        }
+        let source = VerifiedFile::new(&path, &file, identity, tail_offset, tail.clone(), Vec::new());
+        let parquet = decoding(&path, Part::Footer, || {
+            ParquetMetaDataReader::new()
+                .with_page_index_policy(PageIndexPolicy::Required)
+                .parse_and_finish(&source)
+        })?;
+        let facts = facts_of(&path, parquet.file_metadata())?;
+        check_identity(&path, identity, facts.identity)?;
+        check_table(&path, schema, &facts)?;
+        let fail = |part, reason: &str| Err(structure(&path, part, reason));
+        if facts.tail != tail_offset || facts.grain_bytes != GRAIN_BYTES as u64 {
+            return fail(Part::Footer, "the tail does not begin where it should");
+        }
+        let sum = parquet
+            .row_groups()
+            .iter()
+            .try_fold(0_u64, |sum, group| sum.checked_add(u64::try_from(group.num_rows()).ok()?));
+        if sum != Some(facts.rows) || u64::try_from(parquet.file_metadata().num_rows()) != Ok(facts.rows) {
+            return fail(Part::Footer, "the row groups do not have the rows of the file");
+        }
+        let directory = usize::try_from(facts.directory_bytes).ok().filter(|bytes| *bytes <= tail.len());
+        let Some(directory_bytes) = directory else {
+            return fail(Part::Directory, "it lies behind the end of the file");
+        };
+        let series = directory::decode(&tail[..directory_bytes], facts.rows)
+            .map_err(|error| structure(&path, Part::Directory, error))?;
+        let grain_count = usize::try_from(tail_offset.div_ceil(GRAIN_BYTES as u64)).unwrap_or(usize::MAX);
+        let checksums = grain_count
+            .checked_mul(4)
+            .and_then(|bytes| tail.get(directory_bytes..directory_bytes.checked_add(bytes)?));
+        let Some(checksums) = checksums else {
+            return fail(Part::Checksums, "there are fewer than grains");
+        };
+        let grains = checksums.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+        let columns = file_columns(schema, facts.layout);
+        let metadata = decoding(&path, Part::Footer, || {
+            let options = ArrowReaderOptions::new().with_schema(columns);
+            ArrowReaderMetadata::try_new(Arc::new(parquet), options)
+        })?;
+        Ok(Self {
+            source: source.with_grains(grains),
+            schema: Arc::clone(schema),
+            metadata,
+            facts: Arc::new(facts),
+            series: series.into(),
+            seal: HistorySeal { file_bytes, tail_bytes: found, tail_crc },
+            path,
+        })
+    }
+
+    /// Which file the file at `path` says that it is, and which table's rows it says that it has. For tools that have
+    /// nothing but the file; a database knows what it expects.
+    pub fn identity_of(vfs: &dyn Vfs, path: &Path) -> Result<(HistoryIdentity, TableId), HistoryError> {
+        let path: Arc<Path> = path.into();
+        let file = vfs.open(&path, OpenMode::Read).map_err(|source| io_error(&path, source))?;
+        let file_bytes = file.len().map_err(|source| io_error(&path, source))?;
+        let facts = footer_facts(&path, &file, file_bytes)?;
+        Ok((facts.identity, TableId(facts.table_id)))
+    }
+
+    /// The file's path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Which file it is.
+    pub fn identity(&self) -> HistoryIdentity {
+        self.facts.identity
+    }
+
+    /// What a manifest keeps of the file.
+    pub fn seal(&self) -> HistorySeal {
+        self.seal
+    }
+
+    /// The table's schema, as it was given when the file was opened.
+    pub fn schema(&self) -> &Arc<TableSchema> {
+        &self.schema
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> u64 {
+        self.facts.rows
+    }
+
+    /// Event times of all rows; empty where there are none.
+    pub fn time_range(&self) -> RangeInclusive<i64> {
+        self.facts.times.clone()
+    }
+
+    /// Sequence numbers of all rows; empty where there are none.
+    pub fn seq_range(&self) -> RangeInclusive<u64> {
+        self.facts.seqs.clone()
+    }
+
+    /// The layout versions that its rows had before they came here.
+    pub fn row_layouts(&self) -> RangeInclusive<u16> {
+        self.facts.row_layouts.clone()
+    }
+
+    /// Rows hidden by retractions up to this number were left out when the file was written; 0 for none.
+    pub fn retractions_through(&self) -> u64 {
+        self.facts.retractions_through
+    }
+
+    /// Every symbol with its exact ranges, by name.
+    pub fn all_series(&self) -> &[SeriesSpan] {
+        &self.series
+    }
+
+    /// What the file has of one symbol.
+    pub fn series(&self, symbol: &str) -> Option<&SeriesSpan> {
+        let at = self.series.binary_search_by(|span| span.symbol.as_str().cmp(symbol)).ok()?;
+        self.series.get(at)
+    }
+
+    /// The rows of each row group, as positions in the file: what threads can divide among themselves.
+    pub fn row_groups(&self) -> Vec<Range<u64>> {
+        let mut first = 0;
+        let groups = self.metadata.metadata().row_groups().iter();
+        groups
+            .map(|group| {
+                let range = first..first + group.num_rows() as u64;
+                first = range.end;
+                range
+            })
+            .collect()
+    }
+
+    /// The selected rows as Arrow batches of `columns`, positions in the table's Arrow schema in the order wanted, at most
+    /// `batch_rows` rows each, in file order. Only row groups and pages that can have such rows are read.
+    ///
+    /// # Panics
+    ///
+    /// Where a position is not below the number of fields.
+    pub fn batches(
+        &self,
+        columns: &[usize],
+        selection: &Selection,
+        batch_rows: usize,
+    ) -> Result<HistoryBatches, HistoryError> {
+        HistoryBatches::new(self, columns, selection, batch_rows)
+    }
+
+    /// The selected rows as records, in file order.
+    pub fn rows_of(&self, selection: &Selection) -> Result<HistoryRows, HistoryError> {
+        HistoryRows::new(self, selection)
+    }
+
+    pub(crate) fn candidates(&self, selection: &Selection) -> crate::prune::Candidates {
+        crate::prune::candidates(&self.series, self.metadata.metadata(), selection)
+    }
+
+    /// How many of the table's own columns the file has; it lacks those of later layouts.
+    pub(crate) fn own_columns(&self) -> usize {
+        own_columns(&self.schema, self.facts.layout)
+    }
+
+    /// Reads everything: checks every byte against its checksum, decodes every row, and compares order, counts and ranges
+    /// with what the file says of itself.
+    pub fn verify(&self) -> Result<(), HistoryError> {
+        self.source.verify()?;
+        let mut rows = self.rows_of(&Selection::default())?;
+        for span in self.series.iter() {
+            let fail = |reason| Err(structure(&self.path, Part::Directory, reason));
+            let (mut last, mut seqs) = (None, NO_SEQS);
+            for _ in 0..span.rows {
+                let Some(row) = rows.next()? else {
+                    return fail("more rows than the pages have");
+                };
+                if row.symbol != span.symbol || last.is_some_and(|last| last >= (row.ts, row.seq)) {
+                    return fail("rows of another series, or out of order");
+                }
+                if last.is_none() && row.ts != span.ts_first {
+                    return fail("a first time that is not that of its first row");
+                }
+                last = Some((row.ts, row.seq));
+                seqs = hull(&seqs, &(row.seq..=row.seq));
+            }
+            if last.map(|(ts, _)| ts) != Some(span.ts_last) || seqs != (span.seq_min..=span.seq_max) {
+                return fail("ranges that are not those of its rows");
+            }
+        }
+        if rows.next()?.is_some() {
+            return Err(structure(&self.path, Part::Directory, "fewer rows than the pages have"));
+        }
+        Ok(())
+    }
+}
+
+fn own_columns(schema: &TableSchema, layout: u16) -> usize {
+    schema.columns.iter().take_while(|column| column.since <= layout).count()
+}
+
+/// The Arrow schema of the table as it was when the file was written.
+fn file_columns(schema: &TableSchema, layout: u16) -> SchemaRef {
+    let full = arrow_schema(schema);
+    let (own, all) = (own_columns(schema, layout), schema.columns.len());
+    let kept = (0..2 + own).chain(2 + all..full.fields().len());
+    Arc::new(Schema::new(kept.map(|at| full.field(at).clone()).collect::<Vec<_>>()))
+}
+
+fn check_identity(
+    path: &Path,
+    expected: HistoryIdentity,
+    found: HistoryIdentity,
+) -> Result<(), HistoryError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(HistoryError::WrongIdentity { path: path.to_path_buf(), expected, found })
+}
+
+fn check_table(path: &Path, schema: &TableSchema, facts: &Facts) -> Result<(), HistoryError> {
+    if facts.table_id == schema.id.0 && (1..=schema.layout).contains(&facts.layout) {
+        return Ok(());
+    }
+    Err(HistoryError::WrongTable {
+        path: path.to_path_buf(),
+        expected: format!("table {} ({}), layout up to {}", schema.id.0, schema.name, schema.layout),
+        found: format!("table {} ({}), layout {}", facts.table_id, facts.table, facts.layout),
+    })
+}
+
+fn facts_of(path: &Path, metadata: &FileMetaData) -> Result<Facts, HistoryError> {
+    let pairs = metadata.key_value_metadata().map(Vec::as_slice).unwrap_or_default();
+    Facts::read(pairs, HISTORY_FORMAT).map_err(|error| match error {
+        FactsError::NotOurs => {
+            let reason = "a Parquet file without tapebook.format";
+            HistoryError::NotHistory { path: path.to_path_buf(), reason }
+        }
+        FactsError::Newer(found) => HistoryError::NewerFormat { path: path.to_path_buf(), found },
+        FactsError::Bad(key) => structure(path, Part::Footer, format!("{key} is missing or cannot be")),
+    })
+}
+
+/// What the footer says, on nobody's word but its own.
+fn footer_facts(path: &Path, file: &Arc<dyn File>, file_bytes: u64) -> Result<Facts, HistoryError> {
+    let not_history = |reason| HistoryError::NotHistory { path: path.to_path_buf(), reason };
+    if file_bytes < 2 * TRAILER_BYTES {
+        return Err(not_history("too short for a Parquet file"));
+    }
+    let trailer = read_end(path, file, file_bytes, TRAILER_BYTES)?;
+    if trailer[4..] != *b"PAR1" {
+        return Err(not_history("it does not end with PAR1: it was cut off or never finished"));
+    }
+    let length = trailer.first_chunk().copied().map_or(0, u32::from_le_bytes);
+    let bytes = u64::from(length) + TRAILER_BYTES;
+    let footer = read_end(path, file, file_bytes, bytes)?;
+    let metadata = decoding::<_, ParquetError>(path, Part::Footer, || {
+        ParquetMetaDataReader::decode_metadata(&footer[..length as usize])
+    })?;
+    facts_of(path, metadata.file_metadata())
+}
+
+/// The last bytes of a file, bounded.
+fn read_end(path: &Path, file: &Arc<dyn File>, file_bytes: u64, bytes: u64) -> Result<Bytes, HistoryError> {
+    if bytes > file_bytes || bytes > TAIL_BYTES_MAX {
+        return Err(structure(
+            path,
+            Part::Footer,
+            format!("{bytes} bytes cannot stand behind the row groups"),
+        ));
+    }
+    let mut end = vec![0; bytes as usize];
+    file.read_exact_at(file_bytes - bytes, &mut end).map_err(|source| io_error(path, source))?;
+    Ok(end.into())
+}

@@ -1,0 +1,9 @@
+//! History files from outside: one binary, one scenario to a file.
+
+mod damage;
+mod format_page;
+mod layouts;
+mod model;
+mod pruning;
+mod refusals;
+mod round_trip;
