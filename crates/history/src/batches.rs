@@ -17,10 +17,12 @@ use crate::error::{HistoryError, Part, structure};
 use crate::file::HistoryFile;
 use crate::prune::row_groups;
 use crate::selection::Selection;
+use crate::verified::VerifiedFile;
 
 /// An iterator over batches of rows in file order. After an error it is at its end.
 pub struct HistoryBatches {
     path: Arc<Path>,
+    source: VerifiedFile,
     reader: Option<ParquetRecordBatchReader>,
     schema: SchemaRef,
     /// For each column wanted, which of the decoded ones it is; `None` where the file is older than the column.
@@ -57,6 +59,7 @@ impl HistoryBatches {
         read.sort_unstable();
         read.dedup();
         let decoded = |column: usize| read.binary_search(&column).ok();
+        let source = file.source.for_scan();
         let reader = if candidates.ranges.is_empty() {
             None
         } else {
@@ -64,7 +67,7 @@ impl HistoryBatches {
                 let metadata = file.metadata.metadata();
                 let (groups, rows, policy) = row_groups(metadata, &candidates.ranges);
                 let mask = ProjectionMask::roots(file.metadata.parquet_schema(), read.iter().copied());
-                ParquetRecordBatchReaderBuilder::new_with_metadata(file.source.clone(), file.metadata.clone())
+                ParquetRecordBatchReaderBuilder::new_with_metadata(source.clone(), file.metadata.clone())
                     .with_projection(mask)
                     .with_row_groups(groups)
                     .with_row_selection(rows)
@@ -75,6 +78,7 @@ impl HistoryBatches {
         };
         Ok(Self {
             path: Arc::clone(&file.path),
+            source,
             reader,
             columns: columns.iter().map(|position| in_file(*position).and_then(decoded)).collect(),
             ts: candidates.check_times.then(|| decoded(ts)).flatten(),
@@ -87,6 +91,11 @@ impl HistoryBatches {
     /// The schema of the batches.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
+    }
+
+    /// Gives up what is left.
+    pub(crate) fn end(&mut self) {
+        self.reader = None;
     }
 
     fn next_batch(&mut self) -> Result<Option<RecordBatch>, HistoryError> {
@@ -145,9 +154,9 @@ impl Iterator for HistoryBatches {
     type Item = Result<RecordBatch, HistoryError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = self.next_batch();
+        let next = self.next_batch().map_err(|error| self.source.take_failure().unwrap_or(error));
         if !matches!(next, Ok(Some(_))) {
-            self.reader = None;
+            self.end();
         }
         next.transpose()
     }

@@ -3,7 +3,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
-use arrow::error::ArrowError;
 use parquet::errors::ParquetError;
 
 use crate::error::{HistoryError, Part, structure};
@@ -16,34 +15,7 @@ pub(crate) fn decoding<T, E: Into<ParquetError>>(
     step: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, HistoryError> {
     match catch_unwind(AssertUnwindSafe(step)) {
-        Ok(result) => result.map_err(|error| ours(path, part, error.into())),
+        Ok(result) => result.map_err(|error| structure(path, part, error.into())),
         Err(_) => Err(structure(path, part, "the decoder cannot make sense of it")),
-    }
-}
-
-/// Our own error, where one went into the decoder and came out again.
-fn ours(path: &Path, part: Part, error: ParquetError) -> HistoryError {
-    match error {
-        ParquetError::External(source) => match source.downcast::<HistoryError>() {
-            Ok(error) => *error,
-            Err(source) => match source.downcast::<ArrowError>() {
-                Ok(error) => arrow(path, part, *error),
-                Err(source) => structure(path, part, source),
-            },
-        },
-        error => structure(path, part, error),
-    }
-}
-
-fn arrow(path: &Path, part: Part, error: ArrowError) -> HistoryError {
-    match error {
-        ArrowError::ExternalError(source) => match source.downcast::<HistoryError>() {
-            Ok(error) => *error,
-            Err(source) => match source.downcast::<ParquetError>() {
-                Ok(error) => ours(path, part, *error),
-                Err(source) => structure(path, part, source),
-            },
-        },
-        error => structure(path, part, error),
     }
 }

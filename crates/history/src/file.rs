@@ -19,15 +19,13 @@ use crate::decoder::decoding;
 use crate::directory::{self, SeriesSpan};
 use crate::error::{HistoryError, Part, io_error, structure};
 use crate::grains::GRAIN_BYTES;
-use crate::identity::{ChecksumKind, HistoryIdentity, HistorySeal};
+use crate::identity::{ChecksumKind, HistoryIdentity, HistorySeal, TAIL_BYTES_MAX};
 use crate::metadata::{Facts, FactsError};
 use crate::range::{NO_SEQS, hull};
 use crate::rows::HistoryRows;
 use crate::selection::Selection;
 use crate::verified::VerifiedFile;
 
-/// The most bytes that may be behind the row groups: they are held in memory.
-const TAIL_BYTES_MAX: u64 = 256 << 20;
 /// `PAR1`, and in front of it the footer's length.
 const TRAILER_BYTES: u64 = 8;
 

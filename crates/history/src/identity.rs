@@ -2,6 +2,9 @@
 
 use tapebook_record::Crc32c;
 
+/// The most bytes that may be behind the row groups: they are held in memory. Three million series fit.
+pub(crate) const TAIL_BYTES_MAX: u64 = 256 << 20;
+
 /// Which file this is. It seeds every checksum of ours, so that bytes of another file or another cluster are invalid.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct HistoryIdentity {

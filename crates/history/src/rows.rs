@@ -58,7 +58,10 @@ impl HistoryRows {
             self.at = self.block.len();
             return Ok(false);
         };
-        self.block.fill(&batch).map_err(|error| structure(&self.path, Part::Pages, error))?;
+        if let Err(error) = self.block.fill(&batch) {
+            self.batches.end();
+            return Err(structure(&self.path, Part::Pages, error));
+        }
         Ok(true)
     }
 }

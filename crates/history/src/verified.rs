@@ -2,10 +2,10 @@
 
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use parquet::errors::{ParquetError, Result};
+use parquet::errors::Result;
 use parquet::file::reader::{ChunkReader, Length};
 use tapebook_vfs::File;
 
@@ -18,6 +18,8 @@ use crate::identity::HistoryIdentity;
 #[derive(Clone, Debug)]
 pub(crate) struct VerifiedFile {
     inner: Arc<Inner>,
+    /// Why a read failed: the decoder makes a text of every error that it hands on.
+    failure: Arc<Mutex<Option<HistoryError>>>,
 }
 
 #[derive(Debug)]
@@ -42,7 +44,7 @@ impl VerifiedFile {
     ) -> Self {
         let inner =
             Inner { path: Arc::clone(path), file: Arc::clone(file), identity, tail_offset, tail, grains };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(inner), failure: Arc::default() }
     }
 
     /// The same file with the checksums that were found in its tail.
@@ -58,7 +60,25 @@ impl VerifiedFile {
                 grains,
             },
         };
-        Self { inner: Arc::new(inner) }
+        Self { inner: Arc::new(inner), failure: Arc::default() }
+    }
+
+    /// The same file for one scan, which learns of its own failures only.
+    pub(crate) fn for_scan(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), failure: Arc::default() }
+    }
+
+    /// Why a read failed since the last call, where one did.
+    pub(crate) fn take_failure(&self) -> Option<HistoryError> {
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn read(&self, start: u64, length: usize) -> io::Result<Bytes> {
+        self.inner.read(start, length).map_err(|error| {
+            let text = error.to_string();
+            self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            io::Error::other(text)
+        })
     }
 
     /// Reads and checks every grain.
@@ -129,7 +149,7 @@ impl ChunkReader for VerifiedFile {
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
-        self.inner.read(start, length).map_err(|error| ParquetError::External(Box::new(error)))
+        Ok(self.read(start, length)?)
     }
 }
 
@@ -153,7 +173,7 @@ impl Read for VerifiedRead {
         if length == 0 {
             return Ok(0);
         }
-        self.bytes = io::Cursor::new(inner.read(self.at, length).map_err(io::Error::other)?);
+        self.bytes = io::Cursor::new(self.file.read(self.at, length)?);
         self.at += length as u64;
         self.bytes.read(buffer)
     }

@@ -18,7 +18,7 @@ use crate::directory::{self, SeriesSpan};
 use crate::encodings::Encodings;
 use crate::error::WriteError;
 use crate::grains::GRAIN_BYTES;
-use crate::identity::{HistoryIdentity, HistorySeal};
+use crate::identity::{HistoryIdentity, HistorySeal, TAIL_BYTES_MAX};
 use crate::metadata::Facts;
 use crate::output::Output;
 use crate::range::{NO_LAYOUTS, NO_SEQS, NO_TIMES, hull};
@@ -304,6 +304,10 @@ impl HistoryWriter {
         let metadata = self.file.finish()?;
         self.file.flush()?;
         let seal = self.file.inner_mut().finish()?;
+        if seal.tail_bytes > TAIL_BYTES_MAX {
+            let bytes = seal.tail_bytes;
+            return Err(ParquetError::General(format!("too many series or pages: a tail of {bytes} bytes")));
+        }
         Ok(HistorySummary {
             seal,
             rows: self.rows,

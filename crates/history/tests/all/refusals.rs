@@ -159,3 +159,24 @@ fn a_failed_write_or_sync_fails_the_file_for_good() {
         assert!(matches!(&error, WriteError::Io { path, .. } if path == Path::new(PATH)), "{error}");
     }
 }
+
+#[test]
+fn a_read_that_fails_is_told_and_ends_the_scan() {
+    let schema = schema("trades");
+    let rows = Rows::new(&schema, &[Row::null(&schema, "A", 1), Row::null(&schema, "A", 2)]);
+    let memory = Arc::new(MemoryVfs::new(1));
+    let seal = write(&*memory, &schema, WriterOptions::default(), &rows.records()).seal;
+    let vfs = FaultVfs::new(memory, FaultPlan::none());
+    let file = HistoryFile::open(&vfs, Path::new(PATH), IDENTITY, Some(seal), &schema).unwrap();
+    let broken = || FaultPlan::none().with(FaultRule::new(Fault::OsError(5)).on(Operation::Read).for_ever());
+    vfs.set_plan(broken());
+    let mut scan = file.rows_of(&Selection::default()).unwrap();
+    let error = scan.next().unwrap_err();
+    assert!(matches!(&error, HistoryError::Io { path, .. } if path == Path::new(PATH)), "{error}");
+    vfs.set_plan(FaultPlan::none());
+    assert!(scan.next().unwrap().is_none());
+    assert!(file.verify().is_ok());
+    vfs.set_plan(broken());
+    let error = HistoryFile::open(&vfs, Path::new(PATH), IDENTITY, Some(seal), &schema).unwrap_err();
+    assert!(matches!(error, HistoryError::Io { .. }), "{error}");
+}
