@@ -30,6 +30,8 @@ mod format;
 mod layout;
 mod mark_file;
 mod options;
+#[cfg(test)]
+mod page_example;
 mod proposal;
 mod read;
 mod recovery;

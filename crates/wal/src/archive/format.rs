@@ -7,7 +7,8 @@ use tapebook_record::Crc32c;
 
 use super::ArchiveFormatError;
 use crate::format::{
-    EntryKind, FRAME_ALIGN, FrameMeta, LogId, LogIdentity, PAYLOAD_BYTES_MAX, array_at, u32_at, u64_at,
+    EntryKind, FRAME_ALIGN, FrameMeta, LogId, LogIdentity, PAYLOAD_BYTES_MAX, array_at, log_id_at,
+    put_log_id, u32_at, u64_at,
 };
 
 /// The bytes of a file's header.
@@ -126,20 +127,6 @@ pub(super) fn skippable_header(bytes: u32) -> [u8; SKIPPABLE_HEADER_BYTES] {
     header[..4].copy_from_slice(&SKIPPABLE_MAGIC.to_le_bytes());
     header[4..].copy_from_slice(&bytes.to_le_bytes());
     header
-}
-
-fn put_log_id(bytes: &mut [u8], offset: usize, log_id: &LogId) {
-    bytes[offset..offset + 8].copy_from_slice(&log_id.term.to_le_bytes());
-    bytes[offset + 8..offset + 16].copy_from_slice(&log_id.leader_node.to_le_bytes());
-    bytes[offset + 16..offset + 24].copy_from_slice(&log_id.index.to_le_bytes());
-}
-
-fn log_id_at(bytes: &[u8], offset: usize) -> LogId {
-    LogId {
-        term: u64_at(bytes, offset),
-        leader_node: u64_at(bytes, offset + 8),
-        index: u64_at(bytes, offset + 16),
-    }
 }
 
 fn i64_at(bytes: &[u8], offset: usize) -> i64 {

@@ -9,6 +9,7 @@ use tapebook_vfs::{MemoryVfs, OpenMode, Vfs};
 use super::format::{BLOCK_ENTRY_BYTES, BlockEntry, SKIPPABLE_HEADER_BYTES};
 use super::*;
 use crate::format::{EntryKind, FrameMeta, LogId, LogIdentity};
+use crate::page_example::{example, rows};
 
 const PAGE: &str = include_str!("../../../../docs/format/archive.md");
 const LOG: LogIdentity = LogIdentity { cluster_id: 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff, node_id: 7 };
@@ -178,31 +179,6 @@ fn an_unfinished_file_has_no_name_and_is_replaced() {
     }
 }
 
-/// The bytes of the page's example with this name; lines that are left out are zeros.
-fn example(name: &str, len: usize) -> Vec<u8> {
-    let fence = format!("```text {name}\n");
-    let start = PAGE.find(&fence).unwrap_or_else(|| panic!("no example {name}")) + fence.len();
-    let block = &PAGE[start..start + PAGE[start..].find("```").unwrap()];
-    let mut bytes = vec![0; len];
-    for line in block.lines() {
-        let (offset, row) = line.split_once(' ').unwrap();
-        let offset = usize::from_str_radix(offset, 16).unwrap();
-        for (at, byte) in row.split_whitespace().enumerate() {
-            bytes[offset + at] = u8::from_str_radix(byte, 16).unwrap();
-        }
-    }
-    bytes
-}
-
-fn rows(bytes: &[u8]) -> String {
-    let row = |(row, bytes): (usize, &[u8])| {
-        let digits: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{:04x}  {}\n", row * 16, digits.join(" "))
-    };
-    let written = |(_, row): &(usize, &[u8])| row.iter().any(|byte| *byte != 0);
-    bytes.chunks(16).enumerate().filter(written).map(row).collect()
-}
-
 /// What zstd makes of the entries may differ from version to version, so the page shows what stands around them, and
 /// them before they are compressed.
 #[test]
@@ -241,7 +217,7 @@ fn the_page_shows_these_bytes() {
     assert_eq!(end.len(), SKIPPABLE_HEADER_BYTES + BLOCK_ENTRY_BYTES + ARCHIVE_FOOTER_BYTES);
     for (name, bytes) in [("archive-header", &header[..]), ("archive-entry", &block), ("archive-end", &end)] {
         assert_eq!(
-            rows(&example(name, bytes.len())),
+            rows(&example(PAGE, name, bytes.len())),
             rows(bytes),
             "{name}: the page should show\n{}",
             rows(bytes)

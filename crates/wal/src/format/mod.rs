@@ -20,11 +20,11 @@ pub(crate) use mark::{MARK_BYTES, encode_mark, mark_slot_offset};
 pub use mark::{MARK_SLOT_BYTES, Mark, decode_mark};
 pub(crate) use segment_footer::encode_segment_footer;
 pub use segment_footer::{SegmentFooter, SegmentSummary, decode_segment_footer};
-pub(crate) use segment_header::encode_segment_header;
 pub use segment_header::{
     HeaderError, LogId, MEMBERSHIP_BYTES_MAX, Membership, SegmentFacts, SegmentHeader, Vote,
     decode_segment_header,
 };
+pub(crate) use segment_header::{encode_segment_header, log_id_at, put_log_id};
 
 /// Frames begin, and their payloads begin, on multiples of this.
 pub const FRAME_ALIGN: usize = 16;

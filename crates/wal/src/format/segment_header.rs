@@ -152,13 +152,15 @@ const VOTE_COMMITTED: u32 = 2;
 const PURGE: u32 = 4;
 const MEMBERSHIP: u32 = 8;
 
-fn put_log_id(bytes: &mut [u8], offset: usize, log_id: &LogId) {
+/// Writes the 24 bytes of a log id; the caller has made room.
+pub(crate) fn put_log_id(bytes: &mut [u8], offset: usize, log_id: &LogId) {
     bytes[offset..offset + 8].copy_from_slice(&log_id.term.to_le_bytes());
     bytes[offset + 8..offset + 16].copy_from_slice(&log_id.leader_node.to_le_bytes());
     bytes[offset + 16..offset + 24].copy_from_slice(&log_id.index.to_le_bytes());
 }
 
-fn log_id_at(bytes: &[u8], offset: usize) -> LogId {
+/// Reads what [`put_log_id`] wrote; the caller has checked the length.
+pub(crate) fn log_id_at(bytes: &[u8], offset: usize) -> LogId {
     LogId {
         term: u64_at(bytes, offset),
         leader_node: u64_at(bytes, offset + 8),

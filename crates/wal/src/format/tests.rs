@@ -1,37 +1,13 @@
 //! The bytes of the format page, the bytes of the code, and bytes from nowhere.
 
 use super::*;
+use crate::page_example::{example, rows};
 use tapebook_record::AlignedBytes;
 
 const PAGE: &str = include_str!("../../../../docs/format/log.md");
 const IDENTITY: LogIdentity =
     LogIdentity { cluster_id: 0x0011_2233_4455_6677_8899_aabb_ccdd_eeff, node_id: 7 };
 const POSITION: LogPosition = LogPosition(69_632);
-
-/// The bytes of the page's example with this name; lines that are left out are zeros.
-fn example(name: &str, len: usize) -> Vec<u8> {
-    let fence = format!("```text {name}\n");
-    let start = PAGE.find(&fence).unwrap_or_else(|| panic!("no example {name}")) + fence.len();
-    let block = &PAGE[start..start + PAGE[start..].find("```").unwrap()];
-    let mut bytes = vec![0; len];
-    for line in block.lines() {
-        let (offset, row) = line.split_once(' ').unwrap();
-        let offset = usize::from_str_radix(offset, 16).unwrap();
-        for (at, byte) in row.split_whitespace().enumerate() {
-            bytes[offset + at] = u8::from_str_radix(byte, 16).unwrap();
-        }
-    }
-    bytes
-}
-
-fn rows(bytes: &[u8]) -> String {
-    let row = |(row, bytes): (usize, &[u8])| {
-        let digits: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("{:04x}  {}\n", row * 16, digits.join(" "))
-    };
-    let written = |(_, row): &(usize, &[u8])| row.iter().any(|byte| *byte != 0);
-    bytes.chunks(16).enumerate().filter(written).map(row).collect()
-}
 
 fn header() -> SegmentHeader {
     SegmentHeader {
@@ -94,7 +70,7 @@ fn the_page_shows_what_the_code_writes() {
         ("mark-slot", encode_mark(&mark(), IDENTITY).to_vec()),
     ];
     for (name, bytes) in &written {
-        let shown = example(name, bytes.len());
+        let shown = example(PAGE, name, bytes.len());
         assert!(shown == *bytes, "{name}: the code writes\n{}", rows(bytes));
     }
     assert_eq!(decode_segment_header(&written[0].1), Ok(header()));
