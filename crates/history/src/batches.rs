@@ -1,6 +1,7 @@
 //! Rows of a file as Arrow batches.
 
 use std::iter::FusedIterator;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use tapebook_record::projection::arrow_schema;
 use crate::decoder::decoding;
 use crate::error::{HistoryError, Part, structure};
 use crate::file::HistoryFile;
-use crate::prune::row_groups;
+use crate::prune::{Candidates, row_groups};
 use crate::selection::Selection;
 use crate::verified::VerifiedFile;
 
@@ -41,6 +42,27 @@ impl HistoryBatches {
         selection: &Selection,
         batch_rows: usize,
     ) -> Result<Self, HistoryError> {
+        Self::of_candidates(file, columns, &file.candidates(selection), selection, batch_rows)
+    }
+
+    /// The rows at exactly these places, ascending.
+    pub(crate) fn at(
+        file: &HistoryFile,
+        columns: &[usize],
+        ranges: Vec<Range<u64>>,
+        batch_rows: usize,
+    ) -> Result<Self, HistoryError> {
+        let candidates = Candidates { ranges, check_times: false, check_seqs: false };
+        Self::of_candidates(file, columns, &candidates, &Selection::default(), batch_rows)
+    }
+
+    fn of_candidates(
+        file: &HistoryFile,
+        columns: &[usize],
+        candidates: &Candidates,
+        selection: &Selection,
+        batch_rows: usize,
+    ) -> Result<Self, HistoryError> {
         let full = arrow_schema(&file.schema);
         let schema =
             Arc::new(full.project(columns).expect("positions are those of the table's Arrow schema"));
@@ -51,7 +73,6 @@ impl HistoryBatches {
             absent if absent < 2 + all => None,
             behind => Some(behind - (all - own)),
         };
-        let candidates = file.candidates(selection);
         let (ts, seq) = (0, own + 4);
         let mut read: Vec<usize> = columns.iter().filter_map(|position| in_file(*position)).collect();
         read.extend(candidates.check_times.then_some(ts));

@@ -109,6 +109,8 @@ pub enum Part {
     Footer,
     /// Pages of the columns.
     Pages,
+    /// Bloom filters of the id columns.
+    Filters,
 }
 
 impl fmt::Display for Part {
@@ -120,6 +122,7 @@ impl fmt::Display for Part {
             Self::Checksums => f.write_str("checksums"),
             Self::Footer => f.write_str("footer"),
             Self::Pages => f.write_str("pages"),
+            Self::Filters => f.write_str("Bloom filters"),
         }
     }
 }

@@ -9,20 +9,24 @@ use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{FileMetaData, PageIndexPolicy, ParquetMetaDataReader};
-use tapebook_record::projection::arrow_schema;
-use tapebook_record::{TableId, TableSchema};
+use tapebook_record::projection::{RowBlock, arrow_schema};
+use tapebook_record::{Id, TableId, TableSchema};
 use tapebook_vfs::{File, OpenMode, Vfs};
 
 use crate::HISTORY_FORMAT;
 use crate::batches::HistoryBatches;
+use crate::blocks::HistoryBlocks;
+use crate::by_id;
 use crate::decoder::decoding;
 use crate::directory::{self, SeriesSpan};
 use crate::error::{HistoryError, Part, io_error, structure};
 use crate::grains::GRAIN_BYTES;
 use crate::identity::{ChecksumKind, HistoryIdentity, HistorySeal, TAIL_BYTES_MAX};
 use crate::metadata::{Facts, FactsError};
+use crate::pages::KeyPages;
 use crate::range::{NO_SEQS, hull};
 use crate::rows::HistoryRows;
+use crate::search;
 use crate::selection::Selection;
 use crate::verified::VerifiedFile;
 
@@ -37,7 +41,8 @@ pub struct HistoryFile {
     pub(crate) source: VerifiedFile,
     pub(crate) metadata: ArrowReaderMetadata,
     facts: Arc<Facts>,
-    series: Arc<[SeriesSpan]>,
+    pub(crate) series: Arc<[SeriesSpan]>,
+    pub(crate) pages: Arc<KeyPages>,
     seal: HistorySeal,
 }
 
@@ -119,6 +124,9 @@ impl HistoryFile {
             return fail(Part::Checksums, "there are fewer than grains");
         };
         let grains = checksums.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+        let Some(pages) = KeyPages::of(&parquet) else {
+            return fail(Part::Footer, "the page index does not have the rows of the row groups");
+        };
         let columns = file_columns(schema, facts.layout);
         let metadata = decoding(&path, Part::Footer, || {
             let options = ArrowReaderOptions::new().with_schema(columns);
@@ -130,6 +138,7 @@ impl HistoryFile {
             metadata,
             facts: Arc::new(facts),
             series: series.into(),
+            pages: Arc::new(pages),
             seal: HistorySeal { file_bytes, tail_bytes: found, tail_crc },
             path,
         })
@@ -197,8 +206,11 @@ impl HistoryFile {
 
     /// What the file has of one symbol.
     pub fn series(&self, symbol: &str) -> Option<&SeriesSpan> {
-        let at = self.series.binary_search_by(|span| span.symbol.as_str().cmp(symbol)).ok()?;
-        self.series.get(at)
+        self.series.get(self.series_at(symbol)?)
+    }
+
+    fn series_at(&self, symbol: &str) -> Option<usize> {
+        self.series.binary_search_by(|span| span.symbol.as_str().cmp(symbol)).ok()
     }
 
     /// The rows of each row group, as positions in the file: what threads can divide among themselves.
@@ -234,8 +246,53 @@ impl HistoryFile {
         HistoryRows::new(self, selection)
     }
 
+    /// The rows of one series in a range of time as blocks, from the first to the last. Nothing is read before the first
+    /// block is asked for.
+    pub fn blocks(&self, symbol: &str, times: RangeInclusive<i64>) -> HistoryBlocks {
+        HistoryBlocks::new(self, self.series_at(symbol), times, false)
+    }
+
+    /// [`HistoryFile::blocks`] from the last block to the first; inside a block rows ascend all the same.
+    pub fn blocks_backward(&self, symbol: &str, times: RangeInclusive<i64>) -> HistoryBlocks {
+        HistoryBlocks::new(self, self.series_at(symbol), times, true)
+    }
+
+    /// The row with that key: its block and its position there.
+    pub fn get(
+        &self,
+        symbol: &str,
+        ts: i64,
+        seq: u64,
+    ) -> Result<Option<(Arc<RowBlock>, usize)>, HistoryError> {
+        search::get(self, symbol, ts, seq)
+    }
+
+    /// The last row of a series, by time and sequence number, whose time is at most `at` and whose sequence number is
+    /// `shown`, which is asked from the last one back: its block and its position there.
+    pub fn last(
+        &self,
+        symbol: &str,
+        at: i64,
+        shown: impl FnMut(u64) -> bool,
+    ) -> Result<Option<(Arc<RowBlock>, usize)>, HistoryError> {
+        search::last(self, symbol, at, shown)
+    }
+
+    /// Every row that has that id in a column, a position among the table's own columns, in file order. A column that is
+    /// not one of [`TableSchema::id_columns`] has none.
+    ///
+    /// Row groups whose Bloom filter or page index excludes the id are not read.
+    pub fn by_id(&self, column: usize, id: Id<'_>) -> Result<Vec<(Arc<RowBlock>, usize)>, HistoryError> {
+        by_id::by_id(self, column, id)
+    }
+
     pub(crate) fn candidates(&self, selection: &Selection) -> crate::prune::Candidates {
-        crate::prune::candidates(&self.series, self.metadata.metadata(), selection)
+        crate::prune::candidates(&self.series, &self.pages, selection)
+    }
+
+    /// The positions of all columns of the table's Arrow schema.
+    pub(crate) fn all_columns(&self) -> Vec<usize> {
+        (0..self.schema.columns.len() + 5).collect()
     }
 
     /// How many of the table's own columns the file has; it lacks those of later layouts.

@@ -3,7 +3,9 @@
 //! A file holds rows of *one* table in the order of symbol name, `ts` and `seq`, with exactly the columns of the table's
 //! Arrow schema. [`HistoryWriter`] writes one in one sequential pass with bounded memory; [`HistoryFile`] opens it, checks
 //! everything but the pages, and reads Arrow batches ([`HistoryFile::batches`]) or rows ([`HistoryFile::rows_of`]) of some
-//! symbols, times and sequence numbers, touching only the pages that can have them. Every byte is covered by a checksum;
+//! symbols, times and sequence numbers, touching only the pages that can have them. One series is read in both directions
+//! ([`HistoryFile::blocks`]), a row is found by its key ([`HistoryFile::get`]), as the last one at a time
+//! ([`HistoryFile::last`]) or by an id ([`HistoryFile::by_id`]). Every byte is covered by a checksum;
 //! those of a page are verified when it is read. The format stands in `docs/format/history.md`.
 //!
 //! ```
@@ -51,25 +53,32 @@
 #![forbid(unsafe_code)]
 
 mod batches;
+mod blocks;
+mod by_id;
 mod decoder;
 mod directory;
 mod encodings;
 mod error;
 mod file;
 mod grains;
+mod id_filter;
 mod identity;
 mod metadata;
 mod output;
+mod pages;
 mod prune;
 mod range;
 mod row_check;
 mod row_group;
 mod rows;
+mod search;
 mod selection;
+mod series_rows;
 mod verified;
 mod writer;
 
 pub use batches::HistoryBatches;
+pub use blocks::HistoryBlocks;
 pub use directory::SeriesSpan;
 pub use error::{HistoryError, Part, WriteError};
 pub use file::HistoryFile;

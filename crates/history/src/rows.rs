@@ -12,7 +12,7 @@ use crate::file::HistoryFile;
 use crate::selection::Selection;
 
 /// Rows that are decoded at a time.
-const BLOCK_ROWS: usize = 1024;
+pub(crate) const BLOCK_ROWS: usize = 1024;
 
 /// A scan over the rows of a file, in file order. Rows are made from columns again, a block at a time; a record borrows
 /// from the block until the next one is asked for.
@@ -28,10 +28,9 @@ pub struct HistoryRows {
 
 impl HistoryRows {
     pub(crate) fn new(file: &HistoryFile, selection: &Selection) -> Result<Self, HistoryError> {
-        let all: Vec<usize> = (0..file.schema.columns.len() + 5).collect();
         Ok(Self {
             path: Arc::clone(&file.path),
-            batches: file.batches(&all, selection, BLOCK_ROWS)?,
+            batches: file.batches(&file.all_columns(), selection, BLOCK_ROWS)?,
             block: RowBlock::new(&file.schema),
             at: 0,
         })

@@ -7,3 +7,5 @@ mod model;
 mod pruning;
 mod refusals;
 mod round_trip;
+mod series_cost;
+mod series_reads;

@@ -132,7 +132,7 @@ impl Rows {
 
     pub fn with_seqs(schema: &TableSchema, rows: &[Row], seq_of: fn(usize) -> u64) -> Self {
         let mut batches = Vec::new();
-        for part in rows.chunks(200) {
+        for part in rows.chunks(100) {
             let mut batch = Batch::new();
             for row in part {
                 let place =
