@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every check and every test of Tapebook; the only thing it needs is cargo with rustfmt and clippy.
+# Runs every check and every test of Tapebook; it needs cargo with rustfmt and clippy, and Python 3.10
+# or newer with venv for the programs of others that read history files, which it installs into the target directory.
 #
 # Tests over real market data read $TAPEBOOK_TEST_DATA (default ../shared/data). Where that is missing they say
 # so and are left out; with TAPEBOOK_REQUIRE_TEST_DATA=1 they fail instead.
@@ -21,6 +22,9 @@ cargo clippy --workspace --all-targets -- -D warnings
 
 step 'documentation'
 RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
+
+step 'programs that read history'
+scripts/install-tools.sh readers
 
 step 'tests'
 cargo test --workspace

@@ -48,10 +48,10 @@ all=$(cargo metadata --no-deps --format-version 1 --offline | grep -o '"name":"t
 may tapebook-record
 may tapebook-vfs
 may tapebook-wal tapebook-record tapebook-vfs
-may tapebook-lsm tapebook-record tapebook-vfs
+may tapebook-lsm tapebook-history tapebook-record tapebook-vfs
 may tapebook-history tapebook-record tapebook-vfs
-may tapebook tapebook-lsm tapebook-record tapebook-vfs tapebook-wal
-may tapebook-query tapebook tapebook-record
+may tapebook tapebook-history tapebook-lsm tapebook-record tapebook-vfs tapebook-wal
+may tapebook-query tapebook tapebook-history tapebook-record
 may tapebook-market tapebook-record
 may tapebook-import tapebook-record
 only datafusion tapebook-query

@@ -66,7 +66,7 @@ pub(crate) enum Command {
     /// Writes what is in memory to SSTables
     Flush,
     /// Flushes, then moves and merges SSTables until every row lies in order in its time partition
-    Compact,
+    Compact(compact::CompactArgs),
     /// Makes a copy of the database as it stands: a data directory of its own
     Checkpoint(checkpoint::CheckpointArgs),
     /// Makes, lists, checks and restores backups

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use tapebook_lsm::snapshot::{Pieces, Snapshot};
+use tapebook_lsm::snapshot::{HistorySet, Pieces, Snapshot};
 use tapebook_lsm::sstable::Table;
 use tapebook_record::EncodedBatch;
 use tapebook_wal::{DurableEntry, DurableSink, EntryKind, SegmentFacts, WalError};
@@ -55,6 +55,7 @@ pub(crate) struct Committer {
 pub(crate) struct Committed {
     pub applier: Applier,
     pub tables: Vec<Arc<Table>>,
+    pub history: HistorySet,
     pieces: Arc<Pieces>,
 }
 
@@ -106,15 +107,20 @@ impl FlushSignal {
 }
 
 impl Committer {
-    pub(crate) fn new(applier: Applier, tables: Vec<Arc<Table>>, bounds: MemtableBounds) -> Self {
-        let pieces = pieces(&tables, &applier);
+    pub(crate) fn new(
+        applier: Applier,
+        tables: Vec<Arc<Table>>,
+        history: HistorySet,
+        bounds: MemtableBounds,
+    ) -> Self {
+        let pieces = pieces(&tables, &history, &applier);
         let snapshot = snapshot(&pieces, &applier);
         let frozen = AtomicUsize::new(applier.frozen.len());
         let unflushed = AtomicU64::new(oldest_unflushed(&applier));
         let producers = AtomicUsize::new(applier.state.producers.by_id.len());
         let facts = Mutex::new(facts(&applier));
         Self {
-            committed: Mutex::new(Committed { applier, tables, pieces }),
+            committed: Mutex::new(Committed { applier, tables, history, pieces }),
             published: ArcSwap::from_pointee(snapshot),
             facts,
             bounds,
@@ -182,7 +188,7 @@ impl Committer {
 
     /// Publishes files and MemTables anew, after either has changed.
     pub(crate) fn publish_pieces(&self, committed: &mut Committed) {
-        committed.pieces = pieces(&committed.tables, &committed.applier);
+        committed.pieces = pieces(&committed.tables, &committed.history, &committed.applier);
         self.published.store(Arc::new(snapshot(&committed.pieces, &committed.applier)));
         self.frozen.store(committed.applier.frozen.len(), Ordering::Release);
         self.unflushed.store(oldest_unflushed(&committed.applier), Ordering::Release);
@@ -260,10 +266,10 @@ fn facts(applier: &Applier) -> SegmentFacts {
     }
 }
 
-fn pieces(tables: &[Arc<Table>], applier: &Applier) -> Arc<Pieces> {
+fn pieces(tables: &[Arc<Table>], history: &HistorySet, applier: &Applier) -> Arc<Pieces> {
     let mut memtables: Vec<_> = applier.frozen.iter().map(|frozen| Arc::clone(&frozen.memtable)).collect();
     memtables.push(Arc::clone(&applier.active));
-    Arc::new(Pieces { tables: tables.to_vec(), memtables })
+    Arc::new(Pieces { tables: tables.to_vec(), memtables, history: history.clone() })
 }
 
 fn snapshot(pieces: &Arc<Pieces>, applier: &Applier) -> Snapshot {

@@ -1,19 +1,24 @@
 //! Compaction: carries out, one step at a time, what `tapebook_lsm::compaction` chooses.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tapebook_history::{HistoryFile, HistoryWriter};
 use tapebook_lsm::compaction::{
-    Choice, CompactionOptions, Goal, Merge, Move, OpenTables, Outputs, Slice, choose, rewrite,
+    Choice, CompactionOptions, Convert, ConvertOutputs, Goal, Merge, MergeReason, Move, OpenFiles, Outputs,
+    Slice, choose, convert, rewrite,
 };
-use tapebook_lsm::manifest::layout::table_name;
-use tapebook_lsm::manifest::{LogRange, PARTITION_AS_FLUSHED, TableFile, Version, VersionEdit};
+use tapebook_lsm::manifest::layout::{history_name, table_name};
+use tapebook_lsm::manifest::{LogRange, PARTITION_AS_FLUSHED, Partition, TableFile, Version, VersionEdit};
 use tapebook_lsm::sstable::{Table, TableMeta, TableWriter};
-use tapebook_record::Schemas;
+use tapebook_record::{Schemas, TableId, TableSchema};
+use tapebook_vfs::Clock;
 
 use crate::commit::Committer;
-use crate::files::describe;
+use crate::files::{describe, describe_history};
 use crate::flush::Flusher;
+use crate::history_names::publish_names;
 use crate::{CompactionError, CompactionStats, CompactionStep, FlushError};
 
 /// How long the compacting thread waits before it tries again after a failure.
@@ -22,7 +27,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// read.
 const PILE_UP_FILES: usize = 32;
 
-/// Moves and merges files, one step at a time.
+/// How often the compacting thread looks whether a partition has become quiet.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// Moves, merges and converts files, one step at a time.
 #[derive(Debug)]
 pub(crate) struct Compactor {
     pub flusher: Arc<Flusher>,
@@ -30,8 +38,30 @@ pub(crate) struct Compactor {
     /// Bytes of rows that merging may write in a second.
     pub bytes_per_second: Option<u64>,
     /// One step at a time. What was found out about files is kept from one to the next.
-    known: Mutex<OpenTables>,
+    known: Mutex<Known>,
     done: Mutex<CompactionStats>,
+}
+
+/// What is kept from one step to the next.
+#[derive(Debug, Default)]
+struct Known {
+    files: OpenFiles,
+    /// When something last came for each partition, by the monotonic clock; what is there when the database is opened
+    /// came then.
+    came: HashMap<u64, Duration>,
+}
+
+impl Known {
+    fn note_time(&mut self, version: &Version, clock: &dyn Clock) {
+        let now = clock.monotonic();
+        let mut quiet = HashMap::new();
+        for partition in version.partitions() {
+            let came = *self.came.entry(partition.id).or_insert(now);
+            quiet.insert(partition.id, now.saturating_sub(came));
+        }
+        self.came.retain(|id, _| quiet.contains_key(id));
+        self.files.set_time(clock.unix_nanos(), quiet);
+    }
 }
 
 /// How many steps are remembered.
@@ -75,11 +105,12 @@ impl Wake {
     }
 
     /// Nothing fails and there is nothing to do: waits until that may be different.
-    fn wait_for_change(&self, changes: u64) {
+    fn wait_for_change(&self, changes: u64, at_most: Duration) {
         let mut state = self.lock();
         state.failing = None;
         let unchanged = |state: &mut WakeState| state.changes == changes && !state.closing;
-        drop(self.changed.wait_while(state, unchanged).unwrap_or_else(PoisonError::into_inner));
+        let wait = self.changed.wait_timeout_while(state, at_most, unchanged);
+        drop(wait.unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Waits that long; false where it is closing.
@@ -107,15 +138,30 @@ impl Compactor {
         let version = {
             let files = self.flusher.files.lock().map_err(|_| CompactionError::Interrupted)?;
             // Under the lock of `files`, so that there is an open table for every file of the version.
-            known.replace(committer.lock_sound()?.tables.iter().map(Arc::clone));
+            let committed = committer.lock_sound()?;
+            let retractions = committed.applier.state.retractions.clone();
+            let tables = committed.tables.iter().map(Arc::clone);
+            known.files.replace(tables, committed.history.clone(), retractions);
             files.version()?
         };
         let clock = self.flusher.store.vfs.clock();
+        known.note_time(&version, clock);
         let began = clock.monotonic();
-        let mut step = match choose(&version, &*known, &self.options, goal) {
+        let mut step = match choose(&version, &known.files, &self.options, goal) {
             Choice::Nothing => return Ok(false),
-            Choice::Move(chosen) => self.apply_move(&version, &chosen)?,
-            Choice::Merge(chosen) => self.merge(committer, &version, &known, &chosen)?,
+            Choice::Move(chosen) => {
+                let step = self.apply_move(&version, &chosen)?;
+                known.came.insert(chosen.partition, began);
+                step
+            }
+            Choice::Merge(chosen) => {
+                let step = self.merge(committer, &version, &known.files, &chosen)?;
+                if chosen.reason == MergeReason::Divide {
+                    known.came.extend(chosen.slices.iter().map(|slice| (slice.partition, began)));
+                }
+                step
+            }
+            Choice::Convert(chosen) => self.convert(committer, &version, &known.files, &chosen)?,
         };
         step.ended_at = clock.unix_nanos();
         step.took = clock.monotonic().saturating_sub(began);
@@ -128,7 +174,10 @@ impl Compactor {
         if step.kind == MOVE {
             done.moves += 1;
         } else {
-            done.merges += 1;
+            match step.kind {
+                CONVERT => done.conversions += 1,
+                _ => done.merges += 1,
+            }
             done.read_bytes += step.bytes_before;
             done.written_bytes += step.bytes_after;
         }
@@ -156,29 +205,88 @@ impl Compactor {
         &self,
         committer: &Committer,
         version: &Version,
-        known: &OpenTables,
+        known: &OpenFiles,
         chosen: &Merge,
     ) -> Result<CompactionStep, CompactionError> {
-        let mut inputs = Vec::with_capacity(chosen.inputs.len());
-        for file_id in &chosen.inputs {
-            inputs.push(Arc::clone(known.get(*file_id).ok_or(CompactionError::Interrupted)?));
+        let inputs = inputs(known, &chosen.inputs)?;
+        let mut outputs = self.begin_outputs(committer, version, &inputs)?;
+        let result = rewrite(&inputs, &chosen.slices, self.options.file_bytes, &mut outputs).and_then(|()| {
+            let used = |id: u64| outputs.tables.iter().any(|(file, _)| file.partition == id);
+            let edit = VersionEdit {
+                tables_removed: chosen.inputs.clone(),
+                partitions_added: chosen.begun.iter().filter(|begun| used(begun.id)).copied().collect(),
+                partitions_removed: chosen.ended.into_iter().collect(),
+                ..VersionEdit::default()
+            };
+            self.replace(committer, edit, &outputs)
+        });
+        self.outcome(result, outputs, chosen.reason.name(), version, &chosen.inputs, &[])
+    }
+
+    /// A partition becomes history.
+    fn convert(
+        &self,
+        committer: &Committer,
+        version: &Version,
+        known: &OpenFiles,
+        chosen: &Convert,
+    ) -> Result<CompactionStep, CompactionError> {
+        let inputs = inputs(known, &chosen.inputs)?;
+        let mut history = Vec::with_capacity(chosen.history.len());
+        for file_id in &chosen.history {
+            history.push(Arc::clone(known.history().file(*file_id).ok_or(CompactionError::Interrupted)?));
         }
-        let files: Vec<_> = chosen.inputs.iter().filter_map(|file_id| version.table(*file_id)).collect();
-        let mut outputs = NewFiles {
+        let mut outputs = self.begin_outputs(committer, version, &inputs)?;
+        if inputs.is_empty() {
+            outputs.log_indexes = LogRange { first: 0, last: 0 };
+        }
+        outputs.partition = Some(chosen.partition);
+        let result = convert(&inputs, &history, known.retractions(), chosen.partition, &mut outputs)
+            .and_then(|()| {
+                let edit = VersionEdit {
+                    tables_removed: chosen.inputs.clone(),
+                    history_removed: chosen.history.clone(),
+                    ..VersionEdit::default()
+                };
+                self.replace(committer, edit, &outputs)
+            });
+        self.outcome(result, outputs, CONVERT, version, &chosen.inputs, &chosen.history)
+    }
+
+    fn begin_outputs(
+        &self,
+        committer: &Committer,
+        version: &Version,
+        inputs: &[Arc<Table>],
+    ) -> Result<NewFiles<'_>, CompactionError> {
+        let files = || inputs.iter().filter_map(|input| version.table(input.identity().file_id));
+        Ok(NewFiles {
             compactor: self,
             schemas: committer.lock_sound()?.applier.state.schemas.clone(),
-            origin: origin(&inputs),
+            origin: origin(inputs),
             log_indexes: LogRange {
-                first: files.iter().map(|file| file.log_indexes.first).min().unwrap_or(0),
-                last: files.iter().map(|file| file.log_indexes.last).max().unwrap_or(0),
+                first: files().map(|file| file.log_indexes.first).min().unwrap_or(0),
+                last: files().map(|file| file.log_indexes.last).max().unwrap_or(0),
             },
+            partition: None,
             began: self.flusher.store.vfs.clock().monotonic(),
             written: 0,
             begun: Vec::new(),
-            done: Vec::new(),
-        };
-        let result = rewrite(&inputs, &chosen.slices, self.options.file_bytes, &mut outputs)
-            .and_then(|()| self.replace(committer, chosen, &outputs));
+            tables: Vec::new(),
+            history: Vec::new(),
+        })
+    }
+
+    /// Tells what a step did, or removes what it left.
+    fn outcome(
+        &self,
+        result: Result<(), CompactionError>,
+        outputs: NewFiles<'_>,
+        kind: &'static str,
+        version: &Version,
+        tables: &[u64],
+        history: &[u64],
+    ) -> Result<CompactionStep, CompactionError> {
         if let Err(error) = result {
             let mut files = self.flusher.files.lock().map_err(|_| CompactionError::Interrupted)?;
             if !files.is_unknown() {
@@ -187,39 +295,54 @@ impl Compactor {
             }
             return Err(error);
         }
-        let read = files.iter().map(|file| file.bytes).sum();
-        let written = outputs.done.iter().map(|(file, _)| file.bytes).sum();
-        let (before, after) = ((files.len() as u64, read), (outputs.done.len() as u64, written));
-        Ok(step(chosen.reason.name(), before, after))
+        let tables = tables.iter().filter_map(|file_id| version.table(*file_id)).map(|file| file.bytes);
+        let history = history.iter().filter_map(|file_id| version.history_file(*file_id));
+        let before = tables.chain(history.map(|file| file.bytes)).fold((0, 0), count_and_sum);
+        let written = outputs.tables.iter().map(|(file, _)| file.bytes);
+        let converted = outputs.history.iter().map(|file| file.seal().file_bytes);
+        Ok(step(kind, before, written.chain(converted).fold((0, 0), count_and_sum)))
     }
 
-    /// The new files take the place of the old ones: in the manifest, then in the snapshot, in one step each.
+    /// The new files take the place of those that `edit` removes: in the manifest, then in the snapshot, in one step
+    /// each.
     fn replace(
         &self,
         committer: &Committer,
-        chosen: &Merge,
+        edit: VersionEdit,
         outputs: &NewFiles<'_>,
     ) -> Result<(), CompactionError> {
-        let used = |id: u64| outputs.done.iter().any(|(file, _)| file.partition == id);
+        let (tables, history) = (edit.tables_removed.clone(), edit.history_removed.clone());
+        let partition = outputs.partition;
+        let described = partition
+            .into_iter()
+            .flat_map(|partition| outputs.history.iter().map(move |file| describe_history(file, &partition)));
         let mut files = self.flusher.files.lock().map_err(|_| CompactionError::Interrupted)?;
         files.commit(VersionEdit {
-            tables_removed: chosen.inputs.clone(),
-            tables_added: outputs.done.iter().map(|(file, _)| file.clone()).collect(),
-            partitions_added: chosen.begun.iter().filter(|begun| used(begun.id)).copied().collect(),
-            partitions_removed: chosen.ended.into_iter().collect(),
-            ..VersionEdit::default()
+            tables_added: outputs.tables.iter().map(|(file, _)| file.clone()).collect(),
+            history_added: described.collect(),
+            ..edit
         })?;
         let mut committed = committer.lock_sound()?;
-        committed.tables.retain(|table| !chosen.inputs.contains(&table.identity().file_id));
-        committed.tables.extend(outputs.done.iter().map(|(_, table)| Arc::clone(table)));
+        committed.tables.retain(|table| !tables.contains(&table.identity().file_id));
+        committed.tables.extend(outputs.tables.iter().map(|(_, table)| Arc::clone(table)));
         // Oldest first, as far as that can be said of files whose sequence numbers overlap.
         committed.tables.sort_by_key(|table| table.seq_range());
+        let names_change = !history.is_empty() || !outputs.history.is_empty();
+        if names_change {
+            committed.history = committed.history.changed(&history, outputs.history.iter().cloned());
+        }
         committer.publish_pieces(&mut committed);
         drop(committed);
-        files.retire(chosen.inputs.iter().map(|file_id| table_name(*file_id)));
-        // Who still reads the old files has them open. What cannot be removed now is tried again with the next change.
-        let leftovers = files.remove_retired(&self.flusher.store);
-        committer.flush.lock().leftovers = leftovers.err().map(Arc::new);
+        files.retire(tables.iter().map(|file_id| table_name(*file_id)));
+        files.retire(history.iter().map(|file_id| history_name(*file_id)));
+        // Who still reads the old files has them open. What cannot be done now is tried again with the next change.
+        let store = &self.flusher.store;
+        let mut tidied = Ok(());
+        if names_change {
+            tidied = publish_names(&*store.vfs, store.layout.root(), &*files.version()?);
+        }
+        tidied = tidied.and_then(|()| files.remove_retired(store));
+        committer.flush.lock().leftovers = tidied.err().map(Arc::new);
         Ok(())
     }
 
@@ -238,6 +361,17 @@ impl Compactor {
 
 /// What a file that was moved as it is counts as.
 const MOVE: &str = "move";
+/// What a partition that became history counts as.
+const CONVERT: &str = "convert";
+
+fn count_and_sum((files, bytes): (u64, u64), more: u64) -> (u64, u64) {
+    (files + 1, bytes + more)
+}
+
+/// The open tables of these numbers.
+fn inputs(known: &OpenFiles, file_ids: &[u64]) -> Result<Vec<Arc<Table>>, CompactionError> {
+    file_ids.iter().map(|id| known.get(*id).cloned().ok_or(CompactionError::Interrupted)).collect()
+}
 
 /// A step with files and bytes before and after; its times are still to be filled in.
 fn step(kind: &'static str, before: (u64, u64), after: (u64, u64)) -> CompactionStep {
@@ -265,34 +399,48 @@ fn origin(inputs: &[Arc<Table>]) -> TableMeta {
     }
 }
 
-/// The files that a merge writes.
+/// The files that a step writes.
 struct NewFiles<'a> {
     compactor: &'a Compactor,
     schemas: Schemas,
     origin: TableMeta,
     log_indexes: LogRange,
+    /// What becomes history, where something does.
+    partition: Option<Partition>,
     began: Duration,
     written: u64,
     /// Every file that was begun.
     begun: Vec<u64>,
-    done: Vec<(TableFile, Arc<Table>)>,
+    tables: Vec<(TableFile, Arc<Table>)>,
+    history: Vec<Arc<HistoryFile>>,
+}
+
+impl NewFiles<'_> {
+    fn take_id(&mut self) -> Result<u64, CompactionError> {
+        let files = &self.compactor.flusher.files;
+        let file_id = files.lock().map_err(|_| CompactionError::Interrupted)?.take_id();
+        self.begun.push(file_id);
+        Ok(file_id)
+    }
+
+    fn schema(&self, table: TableId) -> Result<Arc<TableSchema>, CompactionError> {
+        self.schemas.get(table).cloned().ok_or(CompactionError::Interrupted)
+    }
 }
 
 impl Outputs for NewFiles<'_> {
     type Error = CompactionError;
 
     fn begin(&mut self, _: &Slice) -> Result<TableWriter, CompactionError> {
-        let flusher = &self.compactor.flusher;
-        let file_id = flusher.files.lock().map_err(|_| CompactionError::Interrupted)?.take_id();
-        self.begun.push(file_id);
-        Ok(flusher.store.begin(file_id, &self.schemas)?)
+        let file_id = self.take_id()?;
+        Ok(self.compactor.flusher.store.begin(file_id, &self.schemas)?)
     }
 
     fn end(&mut self, slice: &Slice, writer: TableWriter) -> Result<(), CompactionError> {
         let file_id = writer.identity().file_id;
         let meta = TableMeta { level: u32::from(slice.level), partition: slice.times, ..self.origin };
         let table = self.compactor.flusher.store.end(file_id, writer, meta)?;
-        self.done.push((describe(&table, slice.level, slice.partition, self.log_indexes), table));
+        self.tables.push((describe(&table, slice.level, slice.partition, self.log_indexes), table));
         Ok(())
     }
 
@@ -312,6 +460,19 @@ impl Outputs for NewFiles<'_> {
     }
 }
 
+impl ConvertOutputs for NewFiles<'_> {
+    fn begin_history(&mut self, table: TableId) -> Result<HistoryWriter, CompactionError> {
+        let file_id = self.take_id()?;
+        Ok(self.compactor.flusher.store.begin_history(file_id, &self.schema(table)?)?)
+    }
+
+    fn end_history(&mut self, table: TableId, writer: HistoryWriter) -> Result<(), CompactionError> {
+        let (file_id, schema) = (writer.identity().file_id, self.schema(table)?);
+        self.history.push(self.compactor.flusher.store.end_history(file_id, writer, &schema)?);
+        Ok(())
+    }
+}
+
 /// The compacting thread: takes steps while there are some, tries again where one fails, ends when asked.
 pub(crate) fn run(compactor: &Compactor, committer: &Committer) {
     let wake = &compactor.flusher.compaction;
@@ -326,7 +487,10 @@ pub(crate) fn run(compactor: &Compactor, committer: &Committer) {
         };
         match compactor.step(committer, Goal::Bounded) {
             Ok(true) => wake.lock().failing = None,
-            Ok(false) => wake.wait_for_change(changes),
+            Ok(false) => {
+                let allowance = compactor.options.late_allowance.unwrap_or(LOOK_EVERY);
+                wake.wait_for_change(changes, allowance.clamp(Duration::from_millis(10), LOOK_EVERY));
+            }
             Err(error) => {
                 wake.lock().failing = Some(Arc::new(error));
                 wake.pause(RETRY_AFTER);

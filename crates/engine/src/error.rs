@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tapebook_history::HistoryError;
 use tapebook_lsm::manifest::{ManifestError, StorageError};
 use tapebook_lsm::snapshot::ReadError;
 use tapebook_lsm::sstable::{TableError, WriteError};
@@ -65,6 +66,17 @@ pub enum OpenError {
         path: PathBuf,
         /// The operating system's answer.
         source: io::Error,
+    },
+    /// A history file is damaged or unreadable.
+    #[error(transparent)]
+    History(#[from] Box<HistoryError>),
+    /// The manifest names a history file of a table that the database does not have.
+    #[error("{}: of table number {table}, which this database does not have", path.display())]
+    UnknownTable {
+        /// The file.
+        path: PathBuf,
+        /// The table's number.
+        table: u16,
     },
     /// The directory holds something, but not a database.
     #[error("{}: not a Tapebook data directory: it has {found:?} but no IDENTITY; choose an empty directory", path.display())]
@@ -140,6 +152,12 @@ pub enum FlushError {
     /// The SSTable could not be opened after it was written.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// The history file could not be written.
+    #[error(transparent)]
+    WriteHistory(#[from] tapebook_history::WriteError),
+    /// The history file could not be opened after it was written.
+    #[error(transparent)]
+    History(#[from] Box<HistoryError>),
     /// The state file could not be written.
     #[error(transparent)]
     State(#[from] StorageError),
@@ -186,6 +204,12 @@ pub enum CompactionError {
     /// A panic ended an earlier step; a restart reads the disk.
     #[error("a panic ended compacting; nothing is compacted until a restart")]
     Interrupted,
+}
+
+impl From<tapebook_history::WriteError> for CompactionError {
+    fn from(error: tapebook_history::WriteError) -> Self {
+        Self::Files(error.into())
+    }
 }
 
 impl From<WriteError> for CompactionError {

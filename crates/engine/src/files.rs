@@ -1,17 +1,19 @@
 //! The files that a database consists of, and the one place where they change.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tapebook_lsm::key::Series;
-use tapebook_lsm::manifest::layout::TEMPORARY_SUFFIX;
+use tapebook_history::{HistoryFile, HistoryIdentity, HistorySeal, HistoryWriter, WriterOptions};
+use tapebook_lsm::compaction::slice_name;
+use tapebook_lsm::key::{Series, TimeRange};
+use tapebook_lsm::manifest::layout::{HISTORY_FOLDER, TEMPORARY_SUFFIX};
 use tapebook_lsm::manifest::{
-    Identity, LogRange, Manifest, ManifestError, SeqRange, TableFile, Version, VersionEdit,
+    self, Identity, LogRange, Manifest, ManifestError, Partition, SeqRange, TableFile, Version, VersionEdit,
 };
 use tapebook_lsm::sstable::{Table, TableIdentity, TableMeta, TableWriter, TableWriterOptions};
-use tapebook_record::{Schemas, Symbols};
+use tapebook_record::{Schemas, Symbols, TableId, TableSchema};
 use tapebook_vfs::Vfs;
 
 use crate::archive::Archive;
@@ -129,21 +131,34 @@ pub(crate) struct FlushedTimes {
 }
 
 impl FlushedTimes {
-    pub(crate) fn of<'a>(tables: impl IntoIterator<Item = &'a Arc<Table>>, symbols: &Symbols) -> Self {
+    pub(crate) fn of<'a>(
+        tables: impl IntoIterator<Item = &'a Arc<Table>>,
+        history: impl IntoIterator<Item = &'a Arc<HistoryFile>>,
+        symbols: &Symbols,
+    ) -> Self {
         let mut times = Self::default();
         for table in tables {
             times.add(table, symbols);
+        }
+        for file in history {
+            for span in file.all_series() {
+                times.note(file.schema().id, &span.symbol, span.ts_last, symbols);
+            }
         }
         times
     }
 
     pub(crate) fn add(&mut self, table: &Table, symbols: &Symbols) {
         for series in table.all_series() {
-            // Every name that a file holds was interned before it was flushed.
-            let Some(symbol) = symbols.handle(series.name()) else { continue };
-            let latest = self.latest.entry(Series { table: series.table_id(), symbol }).or_insert(i64::MIN);
-            *latest = (*latest).max(series.time_range().last);
+            self.note(series.table_id(), series.name(), series.time_range().last, symbols);
         }
+    }
+
+    fn note(&mut self, table: TableId, name: &str, ts: i64, symbols: &Symbols) {
+        // Every name that a file holds was interned before it was flushed.
+        let Some(symbol) = symbols.handle(name) else { return };
+        let latest = self.latest.entry(Series { table, symbol }).or_insert(i64::MIN);
+        *latest = (*latest).max(ts);
     }
 
     /// Rows before this time are late.
@@ -152,24 +167,41 @@ impl FlushedTimes {
     }
 }
 
-/// Writes table files: under a temporary name until they are whole.
+/// Writes table and history files: under a temporary name until they are whole.
 #[derive(Debug)]
 pub(crate) struct TableStore {
     pub vfs: Arc<dyn Vfs>,
     pub layout: Layout,
     pub identity: Identity,
     pub options: TableWriterOptions,
+    pub history_options: WriterOptions,
 }
 
 impl TableStore {
     /// Begins a file. What an earlier attempt left under its number is removed; nothing refers to it.
     pub(crate) fn begin(&self, file_id: u64, schemas: &Schemas) -> Result<TableWriter, FlushError> {
-        let path = self.layout.table(file_id);
-        let unfinished = unfinished(&path);
-        self.remove_if_there(&path)?;
-        self.remove_if_there(Path::new(&unfinished))?;
+        let unfinished = self.make_room(&self.layout.table(file_id))?;
         let identity = self.table_identity(file_id);
-        Ok(TableWriter::create(&*self.vfs, Path::new(&unfinished), identity, schemas, self.options)?)
+        Ok(TableWriter::create(&*self.vfs, &unfinished, identity, schemas, self.options)?)
+    }
+
+    /// As [`TableStore::begin`], for a history file.
+    pub(crate) fn begin_history(
+        &self,
+        file_id: u64,
+        schema: &Arc<TableSchema>,
+    ) -> Result<HistoryWriter, FlushError> {
+        let unfinished = self.make_room(&self.layout.history(file_id))?;
+        let identity = self.history_identity(file_id);
+        Ok(HistoryWriter::create(&*self.vfs, &unfinished, identity, schema, self.history_options)?)
+    }
+
+    /// The name under which a file is written, free of what an earlier attempt left.
+    fn make_room(&self, path: &Path) -> Result<PathBuf, FlushError> {
+        let unfinished = unfinished(path);
+        self.remove_if_there(path)?;
+        self.remove_if_there(&unfinished)?;
+        Ok(unfinished)
     }
 
     /// Makes a file durable under its name and opens it.
@@ -181,20 +213,38 @@ impl TableStore {
     ) -> Result<Arc<Table>, FlushError> {
         let path = self.layout.table(file_id);
         writer.finish(meta)?;
-        self.vfs
-            .rename(Path::new(&unfinished(&path)), &path)
-            .map_err(|source| io_error("rename the SSTable", &path, source))?;
-        let dir = self.layout.tables();
-        self.vfs.sync_dir(&dir).map_err(|source| io_error("sync the directory", &dir, source))?;
+        self.rename_finished(&path)?;
         Ok(Table::open(&*self.vfs, &path, self.table_identity(file_id))?)
+    }
+
+    /// As [`TableStore::end`], for a history file.
+    pub(crate) fn end_history(
+        &self,
+        file_id: u64,
+        writer: HistoryWriter,
+        schema: &Arc<TableSchema>,
+    ) -> Result<Arc<HistoryFile>, FlushError> {
+        let path = self.layout.history(file_id);
+        let seal = writer.finish(0)?.seal;
+        self.rename_finished(&path)?;
+        let identity = self.history_identity(file_id);
+        Ok(Arc::new(HistoryFile::open(&*self.vfs, &path, identity, Some(seal), schema).map_err(Box::new)?))
+    }
+
+    fn rename_finished(&self, path: &Path) -> Result<(), FlushError> {
+        let renamed = self.vfs.rename(&unfinished(path), path);
+        renamed.map_err(|source| io_error("rename the new file", path, source))?;
+        let dir = self.layout.tables();
+        self.vfs.sync_dir(&dir).map_err(|source| io_error("sync the directory", &dir, source))
     }
 
     /// Removes a file that came to nothing, in whatever state it is. Where even that fails, the next attempt or the
     /// next open does it.
     pub(crate) fn abandon(&self, file_id: u64) {
-        let path = self.layout.table(file_id);
-        let _ = self.remove_if_there(Path::new(&unfinished(&path)));
-        let _ = self.remove_if_there(&path);
+        for path in [self.layout.table(file_id), self.layout.history(file_id)] {
+            let _ = self.remove_if_there(&unfinished(&path));
+            let _ = self.remove_if_there(&path);
+        }
     }
 
     pub(crate) fn remove_if_there(&self, path: &Path) -> Result<(), FlushError> {
@@ -208,12 +258,16 @@ impl TableStore {
     fn table_identity(&self, file_id: u64) -> TableIdentity {
         TableIdentity { cluster_id: self.identity.cluster_id, file_id }
     }
+
+    fn history_identity(&self, file_id: u64) -> HistoryIdentity {
+        HistoryIdentity { cluster_id: self.identity.cluster_id, file_id }
+    }
 }
 
-fn unfinished(path: &Path) -> std::ffi::OsString {
+pub(crate) fn unfinished(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(TEMPORARY_SUFFIX);
-    name
+    name.into()
 }
 
 /// What the manifest says of a table.
@@ -230,6 +284,24 @@ pub(crate) fn describe(table: &Table, level: u8, partition: u64, log_indexes: Lo
         log_indexes,
         checksum: table.footer_checksum(),
         tables: table.tables().iter().map(|stats| stats.table).collect(),
+    }
+}
+
+/// What the manifest says of a history file.
+pub(crate) fn describe_history(file: &HistoryFile, partition: &Partition) -> manifest::HistoryFile {
+    let HistorySeal { file_bytes, tail_bytes, tail_crc } = file.seal();
+    let (times, seqs) = (file.time_range(), file.seq_range());
+    manifest::HistoryFile {
+        file_id: file.identity().file_id,
+        table: file.schema().id,
+        partition: partition.id,
+        rows: file.rows(),
+        times: TimeRange { first: *times.start(), last: *times.end() },
+        seqs: SeqRange { first: *seqs.start(), last: *seqs.end() },
+        bytes: file_bytes,
+        tail_bytes,
+        tail_crc,
+        path: format!("{HISTORY_FOLDER}/{}/{}.parquet", file.schema().name, slice_name(partition.times)),
     }
 }
 

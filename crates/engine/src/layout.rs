@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tapebook_lsm::manifest::layout::{STATE_FOLDER, TABLES_FOLDER, state_name, table_name};
+use tapebook_lsm::manifest::layout::{STATE_FOLDER, TABLES_FOLDER, history_name, state_name, table_name};
 
 /// The paths of a data directory.
 ///
@@ -11,7 +11,8 @@ use tapebook_lsm::manifest::layout::{STATE_FOLDER, TABLES_FOLDER, state_name, ta
 /// LOCK                  who has it open
 /// CURRENT, MANIFEST-*   which files there are
 /// wal/                  the log
-/// tables/               SSTables
+/// tables/               SSTables and history files
+/// history/TABLE/        the history files again, by the names that other programs read them by
 /// state/                state files
 /// archive/              the journal, as far back as it is kept
 /// ```
@@ -54,6 +55,11 @@ impl Layout {
     /// An SSTable.
     pub fn table(&self, file_id: u64) -> PathBuf {
         self.root.join(table_name(file_id))
+    }
+
+    /// A history file.
+    pub fn history(&self, file_id: u64) -> PathBuf {
+        self.root.join(history_name(file_id))
     }
 
     /// A state file.

@@ -42,6 +42,7 @@ mod db;
 mod error;
 mod files;
 mod flush;
+mod history_names;
 mod journal;
 mod layout;
 mod open;
@@ -79,9 +80,10 @@ pub use stats::{CompactionStats, CompactionStep, DbStats, OpenReport, ScrubStats
 pub use unfinished::BuildError;
 pub use verify::{VerifyReport, verify};
 
+pub use tapebook_history::WriterOptions as HistoryWriterOptions;
 pub use tapebook_lsm::compaction::{CompactionOptions, Goal as CompactionGoal};
 pub use tapebook_lsm::key::{Direction, TimeRange};
-pub use tapebook_lsm::manifest::{SeqRange, TableFile, Version};
+pub use tapebook_lsm::manifest::{HistoryFile, Partition, SeqRange, TableFile, Version};
 pub use tapebook_lsm::retraction::{Change, Retraction, Retractions};
 pub use tapebook_lsm::snapshot::{ReadError, RecordScan, SeriesScan, Snapshot, TableScan};
 pub use tapebook_lsm::sstable::{Table as SsTable, TableWriterOptions};

@@ -4,11 +4,13 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
+use tapebook_history::{HistoryFile, HistoryIdentity, HistorySeal};
 use tapebook_lsm::manifest::{
     Identity, Manifest, StateFile, StorageError, TableFile, Version, layout as names,
 };
+use tapebook_lsm::snapshot::HistorySet;
 use tapebook_lsm::sstable::{Table, TableIdentity};
-use tapebook_record::SharedBytes;
+use tapebook_record::{Schemas, SharedBytes};
 use tapebook_vfs::Vfs;
 use tapebook_wal::{EntryKind, LogIdentity, Proposal, RecoveryOptions, Wal};
 
@@ -19,6 +21,7 @@ use crate::commit::{Committer, Ticket};
 use crate::compact::{Compactor, Wake};
 use crate::files::{Files, FlushedTimes, TableStore};
 use crate::flush::Flusher;
+use crate::history_names::publish_names;
 use crate::recovery;
 use crate::replay::Replay;
 use crate::state::{SystemState, decode_sections, from_manifest, membership_of_one};
@@ -46,6 +49,7 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
     let version = Arc::clone(manifest.version());
     let tables = open_tables(&*vfs, &layout, identity, &version)?;
     let state = read_state(&*vfs, dir, &identity, &version)?;
+    let history = open_history(&*vfs, &layout, identity, &version, &state.schemas)?;
     let log = LogIdentity { cluster_id: identity.cluster_id, node_id: identity.node_id };
     let archive = match options.journal_retention {
         Some(retention) => Some(Archive::open(&vfs, &layout, log, retention)?),
@@ -79,11 +83,14 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
     };
     let first_entry = recovered.state.last_log_id == tapebook_wal::LogId::default();
     let term = recovered.state.last_log_id.term.max(FIRST_TERM);
-    let flushed = FlushedTimes::of(&tables, &replay.applier.state.symbols);
+    // Nothing depends on the names, and what is missing now is made with the next conversion.
+    let named = publish_names(&*vfs, dir, manifest.version());
+    let flushed = FlushedTimes::of(&tables, history.files(), &replay.applier.state.symbols);
     // Time that a simulation makes up says nothing.
     let measured = recovery::measured(replay.bytes, replay_took).filter(|_| options.background);
     let bounds = recovery::bounds(&options, measured.unwrap_or(recovery::ASSUMED_RATE));
-    let committer = Arc::new(Committer::new(replay.applier, tables, bounds));
+    let committer = Arc::new(Committer::new(replay.applier, tables, history, bounds));
+    committer.flush.lock().leftovers = named.err().map(Arc::new);
     let wal = Wal::start(
         Arc::clone(&vfs),
         tapebook_wal::WalOptions { background: options.background, ..options.wal.clone() },
@@ -95,7 +102,13 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
     }
     let files = Files::new(manifest, flushed, archive);
     let flusher = Arc::new(Flusher {
-        store: TableStore { vfs: Arc::clone(&vfs), layout: layout.clone(), identity, options: options.table },
+        store: TableStore {
+            vfs: Arc::clone(&vfs),
+            layout: layout.clone(),
+            identity,
+            options: options.table,
+            history_options: options.history,
+        },
         current: Arc::clone(&files.current),
         files: Mutex::new(files),
         compaction: Wake::default(),
@@ -218,6 +231,37 @@ fn open_tables(
         Ok(table)
     };
     files.into_iter().map(open).collect()
+}
+
+fn open_history(
+    vfs: &dyn Vfs,
+    layout: &Layout,
+    identity: Identity,
+    version: &Version,
+    schemas: &Schemas,
+) -> Result<HistorySet, OpenError> {
+    let mut files = Vec::new();
+    for file in version.history() {
+        files.push(Arc::new(open_history_file(vfs, layout, identity, file, schemas)?));
+    }
+    Ok(HistorySet::new(files))
+}
+
+/// Opens the very file that the manifest names.
+pub(crate) fn open_history_file(
+    vfs: &dyn Vfs,
+    layout: &Layout,
+    identity: Identity,
+    file: &tapebook_lsm::manifest::HistoryFile,
+    schemas: &Schemas,
+) -> Result<HistoryFile, OpenError> {
+    let path = layout.history(file.file_id);
+    let Some(schema) = schemas.get(file.table) else {
+        return Err(OpenError::UnknownTable { path, table: file.table.0 });
+    };
+    let seal = HistorySeal { file_bytes: file.bytes, tail_bytes: file.tail_bytes, tail_crc: file.tail_crc };
+    let identity = HistoryIdentity { cluster_id: identity.cluster_id, file_id: file.file_id };
+    Ok(HistoryFile::open(vfs, &path, identity, Some(seal), schema).map_err(Box::new)?)
 }
 
 fn read_state(

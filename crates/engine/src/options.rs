@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tapebook_history::WriterOptions;
 use tapebook_lsm::compaction::CompactionOptions;
 use tapebook_lsm::sstable::TableWriterOptions;
 use tapebook_vfs::{RealVfs, Vfs};
@@ -19,6 +20,8 @@ pub struct Options {
     pub wal: WalOptions,
     /// How SSTables are written.
     pub table: TableWriterOptions,
+    /// How history files are written.
+    pub history: WriterOptions,
     /// A MemTable is flushed when its batches and its index have this many bytes. Default 64 MiB.
     pub memtable_bytes: u64,
     /// So many MemTables may wait to be flushed, at least 1; with more, appends wait. Default 4.
@@ -58,6 +61,7 @@ impl Default for Options {
             vfs: Arc::new(RealVfs::new()),
             wal: WalOptions::default(),
             table: TableWriterOptions::default(),
+            history: WriterOptions::default(),
             memtable_bytes: 64 << 20,
             frozen_memtables_max: 4,
             recovery_target: Duration::from_secs(1),

@@ -1,9 +1,9 @@
-//! The scrubber: reads every SSTable again from time to time, so that damage is known before somebody needs the rows.
+//! The scrubber: reads every SSTable and history file again from time to time, so that damage is known before somebody needs the rows.
 //!
 //! It changes nothing. What it finds stands in [`DbStats`](crate::DbStats) until a later pass finds the file whole or
 //! gone. It reads through the page cache, as every reader does: what the cache still holds hides the disk below it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -71,7 +71,8 @@ impl Scrubber {
         bytes_per_second: Option<u64>,
     ) -> bool {
         let snapshot = committer.snapshot();
-        let files = &snapshot.pieces().tables;
+        let pieces = snapshot.pieces();
+        let (files, history) = (&pieces.tables, &pieces.history);
         let (began, mut read) = (clock.monotonic(), 0_u64);
         let mut pace = |bytes: u64| {
             read += bytes;
@@ -81,19 +82,36 @@ impl Scrubber {
             let due = should.saturating_sub(clock.monotonic().saturating_sub(began));
             due < PAUSE_MIN || self.pause(due)
         };
+        let mut file_ids = HashSet::new();
         for file in files {
             let file_id = file.identity().file_id;
-            match file.scrub(&mut pace) {
-                Ok(true) => drop(self.lock().problems.remove(&file_id)),
-                Ok(false) => return false,
-                Err(error) => drop(self.lock().problems.insert(file_id, error.to_string())),
+            file_ids.insert(file_id);
+            if !self.note(file_id, file.scrub(&mut pace)) {
+                return false;
+            }
+        }
+        for file in history.files() {
+            let file_id = file.identity().file_id;
+            file_ids.insert(file_id);
+            if !self.note(file_id, file.scrub(&mut pace)) {
+                return false;
             }
         }
         let mut state = self.lock();
-        state.problems.retain(|file_id, _| files.iter().any(|file| file.identity().file_id == *file_id));
+        state.problems.retain(|file_id, _| file_ids.contains(file_id));
         state.passes += 1;
         state.last_ended_at = Some(clock.unix_nanos());
         !state.closing
+    }
+
+    /// Remembers what is wrong with a file, or that nothing is; false where it was not read to its end.
+    fn note<E: std::fmt::Display>(&self, file_id: u64, outcome: Result<bool, E>) -> bool {
+        match outcome {
+            Ok(false) => return false,
+            Ok(true) => drop(self.lock().problems.remove(&file_id)),
+            Err(error) => drop(self.lock().problems.insert(file_id, error.to_string())),
+        }
+        true
     }
 
     pub(crate) fn stats(&self) -> ScrubStats {

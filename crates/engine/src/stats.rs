@@ -53,7 +53,9 @@ pub struct CompactionStats {
     pub moves: u64,
     /// Merges carried out.
     pub merges: u64,
-    /// Bytes of the files that were merged.
+    /// Partitions that became history, or whose history was written anew.
+    pub conversions: u64,
+    /// Bytes of the files that were merged or converted.
     pub read_bytes: u64,
     /// Bytes of the files that took their place.
     pub written_bytes: u64,
@@ -68,7 +70,7 @@ pub struct CompactionStats {
 pub struct CompactionStep {
     /// When it was done, nanoseconds since the epoch.
     pub ended_at: i64,
-    /// `move`, or why files were merged.
+    /// `move`, `convert`, or why files were merged.
     pub kind: &'static str,
     /// The files that were moved or replaced.
     pub files_before: u64,

@@ -225,6 +225,16 @@ fn must_copy(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::CrossesDevices | io::ErrorKind::Unsupported | io::ErrorKind::TooManyLinks)
 }
 
+/// Gives a file another name, or copies it where the file system cannot.
+pub(crate) fn link_or_copy(vfs: &dyn Vfs, from: &Path, to: &Path) -> io::Result<()> {
+    match vfs.hard_link(from, to) {
+        Err(error) if must_copy(error.kind()) => {
+            copy_file(vfs, &*vfs.open(from, OpenMode::Read)?, to).map(drop)
+        }
+        linked => linked,
+    }
+}
+
 fn copy_file(vfs: &dyn Vfs, from: &dyn File, to: &Path) -> io::Result<u64> {
     let target = vfs.open(to, OpenMode::CreateNew)?;
     let mut buffer = vec![0; COPY_BYTES];

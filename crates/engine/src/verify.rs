@@ -10,6 +10,7 @@ use tapebook_record::Schemas;
 use tapebook_vfs::Vfs;
 use tapebook_wal::{LogIdentity, inspect_segment};
 
+use crate::open::open_history_file;
 use crate::state::decode_sections;
 use crate::verify_archive::verify_archive;
 use crate::{Layout, OpenError};
@@ -21,6 +22,10 @@ pub struct VerifyReport {
     pub tables: u64,
     /// Rows in them.
     pub table_rows: u64,
+    /// History files checked.
+    pub history_files: u64,
+    /// Rows in them.
+    pub history_rows: u64,
     /// Log segments checked.
     pub segments: u64,
     /// Log frames checked.
@@ -129,7 +134,7 @@ fn log_reach(vfs: &dyn Vfs, dir: &Path) -> std::io::Result<Option<(u64, u64)>> {
     Ok(reach)
 }
 
-/// Manifest, state file and SSTables; what the manifest leads to.
+/// Manifest, state file, SSTables and history files; what the manifest leads to.
 fn verify_files(
     vfs: &dyn Vfs,
     layout: &Layout,
@@ -166,6 +171,21 @@ fn verify_files(
                 report.table_rows += table.rows();
                 if table.rows() != file.rows || table.footer_checksum() != file.checksum {
                     let path = path.display();
+                    report.problems.push(format!("{path}: not the file that the manifest names"));
+                }
+            }
+            Err(error) => report.problems.push(error.to_string()),
+        }
+    }
+    for file in version.history() {
+        let opened = open_history_file(vfs, layout, identity, file, &schemas);
+        let checked = opened.and_then(|opened| Ok(opened.verify().map(|()| opened).map_err(Box::new)?));
+        match checked {
+            Ok(opened) => {
+                report.history_files += 1;
+                report.history_rows += opened.rows();
+                if opened.rows() != file.rows {
+                    let path = opened.path().display();
                     report.problems.push(format!("{path}: not the file that the manifest names"));
                 }
             }

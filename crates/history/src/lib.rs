@@ -71,6 +71,7 @@ mod range;
 mod row_check;
 mod row_group;
 mod rows;
+mod scrub;
 mod search;
 mod selection;
 mod series_rows;

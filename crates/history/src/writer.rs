@@ -144,6 +144,11 @@ impl HistoryWriter {
         })
     }
 
+    /// Which file it is going to be.
+    pub fn identity(&self) -> HistoryIdentity {
+        self.identity
+    }
+
     /// Adds records of the table, each of which must come after the one before it: by the symbol's bytes, `ts`, `seq`.
     pub fn add(&mut self, records: &[RawRecord<'_>]) -> Result<(), WriteError> {
         self.unless_failed()?;

@@ -17,7 +17,8 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, ReplaceChildrenOptions,
 };
-use tapebook::{Direction, RawRecord, Snapshot, TableSchema};
+use tapebook::{Direction, RawRecord, ReadRecord, Snapshot, TableSchema};
+use tapebook_history::{HistoryFile, Selection};
 use tapebook_record::projection::Projection;
 use tokio::sync::mpsc::Sender;
 
@@ -179,23 +180,31 @@ impl Reader {
             return Ok(());
         }
         let mut projection = Projection::new(&self.schema, &self.columns);
-        let mut run: Vec<RawRecord<'_>> = Vec::with_capacity(RUN_ROWS);
+        let mut run: Vec<ReadRecord<'_>> = Vec::with_capacity(RUN_ROWS);
         let mut rows = 0;
         for symbol in &*self.symbols {
+            let (history, rest) =
+                self.snapshot.leading_history(self.schema.id, symbol, self.constraints.times);
+            if !history.is_empty() {
+                append(&mut projection, &mut run, &mut rows);
+                let waiting = if rows > 0 { Some(projection.finish()) } else { None };
+                rows = 0;
+                if waiting.is_some_and(|batch| !self.send(batch)) || !self.send_history(&history, symbol)? {
+                    return Ok(());
+                }
+            }
             let scan = self
                 .snapshot
-                .scan_series(self.schema.id, symbol, self.constraints.times, Direction::Forward)
+                .scan_series(self.schema.id, symbol, rest, Direction::Forward)
                 .map_err(external)?;
             for record in scan {
                 let record = record.map_err(external)?;
-                if record.seq < seq_first || record.seq > seq_last {
+                if record.seq() < seq_first || record.seq() > seq_last {
                     continue;
                 }
                 run.push(record);
                 if run.len() == RUN_ROWS || rows + run.len() == self.batch_rows {
-                    projection.append(&run);
-                    rows += run.len();
-                    run.clear();
+                    append(&mut projection, &mut run, &mut rows);
                     if rows == self.batch_rows {
                         rows = 0;
                         if !self.send(projection.finish()) {
@@ -205,12 +214,30 @@ impl Reader {
                 }
             }
         }
-        projection.append(&run);
-        rows += run.len();
+        append(&mut projection, &mut run, &mut rows);
         if rows > 0 {
             self.send(projection.finish());
         }
         Ok(())
+    }
+
+    /// Hands on the columns of history files as they are; false where nobody wants more.
+    fn send_history(&self, files: &[&HistoryFile], symbol: &str) -> Result<bool> {
+        let (times, seqs) = (self.constraints.times, self.constraints.seqs);
+        let selection = Selection {
+            symbols: Some(vec![symbol.to_owned()]),
+            times: times.first..=times.last,
+            seqs: seqs.0..=seqs.1,
+        };
+        for file in files {
+            let batches = file.batches(&self.columns, &selection, self.batch_rows).map_err(external)?;
+            for batch in batches {
+                if !self.send(batch.map_err(external)?) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Hands a batch on; false where nobody wants more.
@@ -220,6 +247,14 @@ impl Reader {
     }
 }
 
-fn external(error: tapebook::ReadError) -> DataFusionError {
+fn append(projection: &mut Projection, run: &mut Vec<ReadRecord<'_>>, rows: &mut usize) {
+    let records: Vec<RawRecord<'_>> = run.iter().map(ReadRecord::raw).collect();
+    projection.append(&records);
+    *rows += records.len();
+    drop(records);
+    run.clear();
+}
+
+fn external(error: impl std::error::Error + Send + Sync + 'static) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }

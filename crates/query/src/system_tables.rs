@@ -7,10 +7,11 @@ use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::error::{DataFusionError, Result};
-use tapebook::{Change, CompactionStep, DbStats, Retraction, Snapshot, TableSchema};
+use tapebook::{Change, CompactionStep, DbStats, HistoryFile, Retraction, Snapshot, TableSchema};
 
 /// The names that [`table`] knows.
-pub(crate) const NAMES: [&str; 6] = ["tables", "symbols", "sstables", "compactions", "wal", "retractions"];
+pub(crate) const NAMES: [&str; 7] =
+    ["tables", "symbols", "sstables", "history", "compactions", "wal", "retractions"];
 
 /// The system table with that name.
 pub(crate) fn table(
@@ -22,6 +23,7 @@ pub(crate) fn table(
         "tables" => tables(snapshot)?,
         "symbols" => symbols(snapshot)?,
         "sstables" => sstables(snapshot, stats)?,
+        "history" => history(snapshot, stats)?,
         "compactions" => compactions(stats)?,
         "wal" => wal(snapshot, stats)?,
         "retractions" => retractions(snapshot)?,
@@ -129,6 +131,31 @@ fn sstables(snapshot: &Snapshot, stats: &DbStats) -> Result<RecordBatch> {
         ("last_ts", time(|file| file.time_range().last)),
         ("first_seq", number(|file| file.seq_range().map_or(0, |seqs| seqs.0))),
         ("last_seq", number(|file| file.seq_range().map_or(0, |seqs| seqs.1))),
+    ])
+}
+
+/// The history files; `path` is the name by which other programs read one, below the data directory.
+fn history(snapshot: &Snapshot, stats: &DbStats) -> Result<RecordBatch> {
+    let files: Vec<&HistoryFile> = stats.version.history().map(|file| &**file).collect();
+    let number = |value: fn(&HistoryFile) -> u64| -> ArrayRef {
+        Arc::new(UInt64Array::from_iter_values(files.iter().map(|file| value(file))))
+    };
+    let time = |value: fn(&HistoryFile) -> i64| -> ArrayRef {
+        let times = TimestampNanosecondArray::from_iter_values(files.iter().map(|file| value(file)));
+        Arc::new(times.with_timezone("UTC"))
+    };
+    let table = |file: &HistoryFile| snapshot.schemas().get(file.table).map(|schema| schema.name.to_string());
+    batch(vec![
+        ("file_id", number(|file| file.file_id)),
+        ("table_name", Arc::new(StringArray::from_iter(files.iter().map(|file| table(file))))),
+        ("partition", number(|file| file.partition)),
+        ("rows", number(|file| file.rows)),
+        ("bytes", number(|file| file.bytes)),
+        ("first_ts", time(|file| file.times.first)),
+        ("last_ts", time(|file| file.times.last)),
+        ("first_seq", number(|file| file.seqs.first)),
+        ("last_seq", number(|file| file.seqs.last)),
+        ("path", Arc::new(StringArray::from_iter_values(files.iter().map(|file| file.path.as_str())))),
     ])
 }
 

@@ -17,6 +17,7 @@ pub mod codec;
 mod model;
 #[cfg(feature = "arrow")]
 pub mod projection;
+mod read_record;
 pub mod record;
 mod row_writer;
 pub mod schema;
@@ -28,6 +29,7 @@ pub mod tables;
 pub use batch::{Batch, BatchError, EncodedBatch, Producer, PushError, RowHeader};
 pub use bytes::{AlignedBytes, BATCH_ALIGN};
 pub use checksum::{Crc32c, crc32c};
+pub use read_record::ReadRecord;
 pub use record::{RawRecord, Record};
 pub use row_writer::{RowWriter, ValueError};
 pub use schema::{Column, ColumnKind, Schemas, TableId, TableSchema, Words};

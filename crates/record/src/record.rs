@@ -3,6 +3,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::read_record::ReadRecord;
 use crate::schema::{ColumnKind, TableSchema};
 use crate::slot::{self, Id, Levels};
 use crate::tables::StandardTable;
@@ -145,78 +146,82 @@ pub enum Value<'a> {
     Bool(bool),
 }
 
-/// A record of a standard table: dereferences to its fixed part, with the journal's columns beside it.
+/// A record of a standard table: its columns, with the journal's beside them.
 ///
-/// Columns of numbers are read with the slot's own `get`, for example `trade.price.get()`; texts and ids
-/// need the whole row, as in `trade.venue.get(trade.raw.row)`. The accessors of each table, such as
-/// [`Record::price`](crate::tables), spare both.
+/// The accessors of each table, such as [`Record::price`](crate::tables), read a column. Who wants the slots themselves
+/// finds them in [`Record::fixed`], for example `trade.fixed().price.get()`; texts and ids need the whole row, as in
+/// `trade.fixed().venue.get(trade.raw().row)`.
 pub struct Record<'a, T: StandardTable> {
-    /// The row and its place in the journal.
-    pub raw: RawRecord<'a>,
-    fixed: &'a T::Fixed,
+    read: ReadRecord<'a>,
     table: PhantomData<fn() -> T>,
 }
 
 impl<'a, T: StandardTable> Record<'a, T> {
-    /// Reads a row of the table `T` in place; `None` where it is shorter than the table's fixed part.
+    /// Reads a row of the table `T`; `None` where it is shorter than the table's fixed part.
     #[inline]
-    pub fn new(raw: RawRecord<'a>) -> Option<Self> {
-        Some(Self { raw, fixed: T::fixed(raw.row)?, table: PhantomData })
+    pub fn new(read: impl Into<ReadRecord<'a>>) -> Option<Self> {
+        let read = read.into();
+        T::fixed(read.raw().row)?;
+        Some(Self { read, table: PhantomData })
+    }
+
+    /// The row and its place in the journal.
+    #[inline]
+    pub fn raw(&self) -> RawRecord<'_> {
+        self.read.raw()
     }
 
     /// What the record is about.
     #[inline]
-    pub fn symbol(&self) -> &'a str {
-        self.raw.symbol
+    pub fn symbol(&self) -> &str {
+        self.read.symbol()
     }
 
     /// Event time, nanoseconds since the epoch, UTC.
     #[inline]
     pub fn ts(&self) -> i64 {
-        self.raw.ts
+        self.read.ts()
     }
 
     /// Time of receipt, nanoseconds since the epoch, UTC.
     #[inline]
     pub fn recv_ts(&self) -> Option<i64> {
-        self.raw.recv_ts()
+        self.raw().recv_ts()
     }
 
     /// The feed's own number.
     #[inline]
     pub fn feed_seq(&self) -> Option<u64> {
-        self.raw.feed_seq()
+        self.raw().feed_seq()
     }
 
     /// Position in the journal.
     #[inline]
     pub fn seq(&self) -> u64 {
-        self.raw.seq
+        self.read.seq()
     }
 
     /// The fixed part, in place.
     #[inline]
-    pub fn fixed(&self) -> &'a T::Fixed {
-        self.fixed
+    pub fn fixed(&self) -> &T::Fixed {
+        T::fixed(self.raw().row).expect("checked when the record was made")
     }
 }
 
 impl<T: StandardTable> Clone for Record<'_, T> {
     fn clone(&self) -> Self {
-        *self
+        Self { read: self.read.clone(), table: PhantomData }
     }
 }
 
-impl<T: StandardTable> Copy for Record<'_, T> {}
-
 impl<T: StandardTable> fmt::Debug for Record<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let schema = T::schema();
+        let (schema, raw) = (T::schema(), self.raw());
         let mut out = f.debug_struct(&schema.name);
-        out.field("symbol", &self.raw.symbol).field("ts", &self.raw.ts);
+        out.field("symbol", &raw.symbol).field("ts", &raw.ts);
         for (at, column) in schema.columns.iter().enumerate() {
-            out.field(&column.name, &self.raw.value(schema, at));
+            out.field(&column.name, &raw.value(schema, at));
         }
-        out.field("seq", &self.raw.seq).finish()
+        out.field("seq", &raw.seq).finish()
     }
 }

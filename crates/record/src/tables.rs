@@ -220,35 +220,35 @@ macro_rules! write_column {
 }
 
 macro_rules! accessor {
-    ($life:lifetime, $(#[$doc:meta])* $name:ident, Text) => {
+    ($(#[$doc:meta])* $name:ident, Text) => {
         $(#[$doc])*
         #[inline]
-        pub fn $name(&self) -> Option<&$life str> {
-            self.fixed().$name.get(self.raw.row).and_then(slot::text)
+        pub fn $name(&self) -> Option<&str> {
+            self.fixed().$name.get(self.raw().row).and_then(slot::text)
         }
     };
-    ($life:lifetime, $(#[$doc:meta])* $name:ident, Id) => {
+    ($(#[$doc:meta])* $name:ident, Id) => {
         $(#[$doc])*
         #[inline]
-        pub fn $name(&self) -> Option<Id<$life>> {
-            self.fixed().$name.get(self.raw.row)
+        pub fn $name(&self) -> Option<Id<'_>> {
+            self.fixed().$name.get(self.raw().row)
         }
     };
-    ($life:lifetime, $(#[$doc:meta])* $name:ident, Levels) => {
+    ($(#[$doc:meta])* $name:ident, Levels) => {
         $(#[$doc])*
         #[inline]
-        pub fn $name(&self) -> Option<Levels<$life>> {
-            self.fixed().$name.get(self.raw.row).map(Levels::new)
+        pub fn $name(&self) -> Option<Levels<'_>> {
+            self.fixed().$name.get(self.raw().row).map(Levels::new)
         }
     };
-    ($life:lifetime, $(#[$doc:meta])* $name:ident, (Word $word:ident)) => {
+    ($(#[$doc:meta])* $name:ident, (Word $word:ident)) => {
         $(#[$doc])*
         #[inline]
         pub fn $name(&self) -> Option<$word> {
             $word::from_code(self.fixed().$name.code())
         }
     };
-    ($life:lifetime, $(#[$doc:meta])* $name:ident, $number:ident) => {
+    ($(#[$doc:meta])* $name:ident, $number:ident) => {
         $(#[$doc])*
         #[inline]
         pub fn $name(&self) -> Option<value_type!($number)> {
@@ -350,13 +350,14 @@ macro_rules! standard_table {
             }
         }
 
-        impl<$life> Record<$life, $row<'static>> {
-            $(accessor!($life, $(#[$column_doc])* $column, $kind);)+
+        impl Record<'_, $row<'static>> {
+            $(accessor!($(#[$column_doc])* $column, $kind);)+
             $(
                 $(#[$flag_doc])*
                 #[inline]
                 pub fn $flag(&self) -> Option<bool> {
-                    (self.raw.flags & flags::$known != 0).then_some(self.raw.flags & flags::$set != 0)
+                    let flags = self.raw().flags;
+                    (flags & flags::$known != 0).then_some(flags & flags::$set != 0)
                 }
             )*
         }

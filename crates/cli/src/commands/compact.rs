@@ -1,28 +1,46 @@
-//! `tapebook compact`: flushed files are moved and merged until every row lies in order in its time partition.
+//! `tapebook compact`: flushed files are moved, merged and converted until every row lies where it should.
 
+use clap::{Args, ValueEnum};
 use tapebook::CompactionGoal;
 
 use crate::args::Shared;
 use crate::error::{CliError, advice};
 use crate::text;
 
-pub(crate) fn run(shared: &Shared) -> Result<(), CliError> {
+#[derive(Args, Debug)]
+pub(crate) struct CompactArgs {
+    /// How far to go: `history` converts everything to Parquet files now, whether its time is over or not
+    #[arg(long, value_name = "WHERE")]
+    to: Option<Target>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Target {
+    History,
+}
+
+pub(crate) fn run(shared: &Shared, args: &CompactArgs) -> Result<(), CliError> {
     let db = shared.data_dir().open_existing()?;
     let failed = |error: &(dyn std::error::Error + 'static)| match advice(error) {
         Some(advice) => CliError::failed(format!("{error}; {advice}")),
         None => CliError::failed(error.to_string()),
     };
+    let goal = match args.to {
+        Some(Target::History) => CompactionGoal::History,
+        None => CompactionGoal::Settled,
+    };
     db.flush().map_err(|error| failed(&error))?;
-    db.compact(CompactionGoal::Settled).map_err(|error| failed(&error))?;
+    db.compact(goal).map_err(|error| failed(&error))?;
     let version = db.version();
     let stats = db.stats().compaction;
     db.close().map_err(CliError::failed)?;
     shared.log(format!(
-        "moved {}, rewrote {} into {}; there are {} in {}",
+        "moved {}, rewrote {} into {}; there are {} and {} in {}",
         text::count(stats.moves, "file"),
         text::bytes(stats.read_bytes),
         text::bytes(stats.written_bytes),
         text::count(version.tables().count() as u64, "SSTable"),
+        text::count(version.history().count() as u64, "history file"),
         text::count(version.partitions().count() as u64, "partition"),
     ));
     Ok(())

@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Sql(args) => sql::run(&shared, &args),
         Command::Verify => verify::run(&shared),
         Command::Inspect(args) => inspect::run(&args),
-        Command::Compact => compact::run(&shared),
+        Command::Compact(args) => compact::run(&shared, &args),
         Command::Flush => flush::run(&shared),
         Command::Checkpoint(args) => checkpoint::run(&shared, &args),
         Command::Backup(args) => backup::run(&shared, &args),

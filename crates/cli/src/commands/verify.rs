@@ -29,6 +29,10 @@ pub(crate) fn run(shared: &Shared) -> Result<(), CliError> {
             count(report.segments, "log segment"),
             count(report.frames, "log frame"),
         ];
+        if report.history_files > 0 {
+            checked.push(count(report.history_files, "history file"));
+            checked.push(count(report.history_rows, "row"));
+        }
         if report.archive_files > 0 {
             checked.push(count(report.archive_files, "archive file"));
         }

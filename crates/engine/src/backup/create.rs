@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
-use tapebook_lsm::manifest::layout::{TABLES_FOLDER, files_in_use, state_name, table_name};
+use tapebook_lsm::manifest::layout::{TABLES_FOLDER, files_in_use, history_name, state_name, table_name};
 use tapebook_lsm::manifest::{Manifest, ManifestOptions, Version};
 use tapebook_vfs::{File, MemoryVfs, OpenMode, Vfs};
 use tapebook_wal::{ArchiveFile, JournalPoint, SegmentFacts, archive_name, list_archive};
@@ -193,11 +193,8 @@ fn object_names(version: &Version, created_at: i64) -> HashMap<String, String> {
         names.insert(table_name(file.file_id), object);
     }
     for file in version.history() {
-        let (id, rows, bytes) = (file.file_id, file.rows, file.bytes);
-        names.insert(
-            file.path.clone(),
-            format!("objects/history/{created_at:x}-{id:06}-{rows}-{bytes}.parquet"),
-        );
+        let object = format!("objects/{TABLES_FOLDER}/{:06}-{:08x}.parquet", file.file_id, file.tail_crc);
+        names.insert(history_name(file.file_id), object);
     }
     if let Some(state) = version.state() {
         let content = u128::from_le_bytes(state.rolling_hash);

@@ -79,7 +79,7 @@ fn leads_to_a_database(target: &dyn BackupTarget, backup: &Backup) -> Result<(),
     let vfs: Arc<dyn Vfs> = Arc::new(scratch);
     let root = Path::new(SCRATCH);
     let told = |error: &dyn std::error::Error| error.to_string();
-    let large = |name: &str| name.starts_with("tables/") || name.starts_with("history/");
+    let large = |name: &str| name.starts_with("tables/");
     for file in backup.files.iter().filter(|file| !large(&file.name)) {
         let path = root.join(&file.name);
         let opened = vfs

@@ -120,6 +120,8 @@ impl Db {
         let wal = self.wal.as_deref().ok_or(AppendError::Closed)?;
         wal.append(proposal, ticket).map_err(|refused| AppendError::Log(refused.error))?;
         PendingAppend { completion }.wait()?;
+        // History that holds what is hidden now, or lacks what is shown again, is written anew.
+        self.flusher.compaction.wake();
         proposed.outcome.get().cloned().expect("the outcome is set before the entry is completed")
     }
 }

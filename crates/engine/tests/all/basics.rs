@@ -79,9 +79,9 @@ fn late_rows_are_merged_by_time_across_files_and_memtables() {
     assert_eq!((last.ts(), last.seq()), (expected.0, expected.1));
     for (ts, seq, price) in &forward {
         let found = snapshot.get(Trade::ID, "S", *ts, *seq).unwrap().unwrap();
-        assert_eq!((found.ts, found.seq), (*ts, *seq));
+        assert_eq!((found.ts(), found.seq()), (*ts, *seq));
         let by_id = snapshot.by_id(Trade::ID, "trade_id", Id::Number(*price as u64)).unwrap();
-        assert_eq!(by_id.iter().map(|record| record.seq).collect::<Vec<_>>(), [*seq]);
+        assert_eq!(by_id.iter().map(|record| record.seq()).collect::<Vec<_>>(), [*seq]);
     }
     assert_eq!(snapshot.scan_table(Trade::ID, TimeRange::ALL).count(), 150);
     assert!(snapshot.by_id(Trade::ID, "price", Id::Number(1)).unwrap_err().to_string().contains("trade_id"));
@@ -138,7 +138,7 @@ fn threads_append_and_read_while_memtables_are_flushed() {
     let snapshot = db.snapshot();
     assert_eq!(snapshot.visible_seq(), u64::from(writers * batches * 100));
     let mut seqs: Vec<u64> =
-        snapshot.scan_table(Trade::ID, TimeRange::ALL).map(|record| record.unwrap().seq).collect();
+        snapshot.scan_table(Trade::ID, TimeRange::ALL).map(|record| record.unwrap().seq()).collect();
     seqs.sort_unstable();
     assert!(seqs.iter().copied().eq(1..=u64::from(writers * batches * 100)), "dense, each once");
     db.close().unwrap();

@@ -65,7 +65,7 @@ fn answers(snapshot: &Snapshot) -> Result<Vec<StoredRow>, ReadError> {
     for stored in rows.iter().step_by(3) {
         let found = snapshot.by_id(Trade::ID, "trade_id", Id::Number(stored.row.number.into()))?;
         assert_eq!(found.len(), 1);
-        assert_eq!(&Row::read(Trade::ID, found[0]), stored);
+        assert_eq!(&Row::read(Trade::ID, found[0].clone()), stored);
         let found = snapshot.get(Trade::ID, &stored.row.symbol, stored.row.ts, stored.seq)?;
         assert!(found.is_some());
     }

@@ -12,6 +12,7 @@ mod faults;
 mod hook;
 mod model;
 mod random;
+mod readers;
 mod replay;
 mod retraction_crash;
 mod retractions;

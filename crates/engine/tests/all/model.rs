@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use tapebook::{
-    Batch, CompactionGoal, Db, Direction, Durability, Id, Options, Producer, Quote, RawRecord, ReadError,
+    Batch, CompactionGoal, Db, Direction, Durability, Id, Options, Producer, Quote, ReadError, ReadRecord,
     RetractError, RetractionReceipt, SeqRange, Snapshot, StandardTable, TableId, TimeRange, Trade,
 };
+use tapebook_history::{HistoryFile, Selection};
 use tapebook_vfs::MemoryVfs;
 
 use crate::rows::{Row, StoredRow, batch_of};
@@ -21,8 +22,8 @@ enum Step {
     /// Table, symbol and time of each row.
     Append(Vec<(bool, usize, i64)>),
     Flush,
-    /// Moves and merges files, all the way or no further than needed.
-    Compact(bool),
+    /// Moves, merges and converts files, so far.
+    Compact(CompactionGoal),
     /// Closes and opens again, with that many bytes for a MemTable.
     Reopen(u64),
     /// Takes a snapshot that is looked at again at the end.
@@ -42,7 +43,12 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         12 => prop::collection::vec(row, 1..12).prop_map(Step::Append),
         3 => Just(Step::Flush),
-        2 => any::<bool>().prop_map(Step::Compact),
+        3 => prop_oneof![
+            Just(CompactionGoal::Bounded),
+            Just(CompactionGoal::Settled),
+            Just(CompactionGoal::History),
+        ]
+        .prop_map(Step::Compact),
         1 => prop_oneof![Just(1_u64), Just(3_000), Just(1 << 20)].prop_map(Step::Reopen),
         2 => Just(Step::Keep),
         3 => (any::<bool>(), any::<Index>(), 0..20_u64)
@@ -157,6 +163,21 @@ fn check_series(snapshot: &Snapshot, model: &Model, shown: &Rows, series: (Table
         let mut expected = series.clone();
         expected.retain(|stored| range.contains(stored.row.ts));
         let scan = |direction| read(table, snapshot.scan_series(table, symbol, range, direction).unwrap());
+        let (leading, rest) = snapshot.leading_history(table, symbol, range);
+        let selection = Selection {
+            symbols: Some(vec![symbol.to_owned()]),
+            times: range.first..=range.last,
+            ..Selection::default()
+        };
+        let mut by_files = Rows::new();
+        for file in leading {
+            let mut rows = file.rows_of(&selection).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                by_files.push(Row::read(table, row));
+            }
+        }
+        by_files.extend(read(table, snapshot.scan_series(table, symbol, rest, Direction::Forward).unwrap()));
+        assert_eq!(by_files, scan(Direction::Forward), "history first, then the rest");
         assert_eq!(scan(Direction::Forward), expected);
         expected.reverse();
         assert_eq!(scan(Direction::Backward), expected);
@@ -187,7 +208,7 @@ fn ranges() -> [TimeRange; 6] {
     ]
 }
 
-fn read<'a>(table: TableId, records: impl Iterator<Item = Result<RawRecord<'a>, ReadError>>) -> Rows {
+fn read<'a>(table: TableId, records: impl Iterator<Item = Result<ReadRecord<'a>, ReadError>>) -> Rows {
     records.map(|record| Row::read(table, record.unwrap_or_else(|error| panic!("{error}")))).collect()
 }
 
@@ -213,9 +234,9 @@ impl Run {
         match step {
             Step::Append(rows) => self.append(&rows),
             Step::Flush => self.db.flush().unwrap(),
-            Step::Compact(settled) => {
-                let goal = if settled { CompactionGoal::Settled } else { CompactionGoal::Bounded };
+            Step::Compact(goal) => {
                 self.db.compact(goal).unwrap();
+                self.check_history(goal);
             }
             Step::Reopen(memtable_bytes) => {
                 self.db.close().unwrap();
@@ -290,6 +311,35 @@ impl Run {
                 self.model.retractions[at].undone_at = Some(at_seq);
             }
             None => assert!(matches!(outcome, Err(RetractError::UndoneAlready { .. }))),
+        }
+    }
+
+    /// Other programs find every slice under its name, with what is shown of it and nothing else.
+    fn check_history(&self, goal: CompactionGoal) {
+        let snapshot = self.db.snapshot();
+        let mut found = Vec::new();
+        for file in self.db.version().history() {
+            let path = self.db.layout().root().join(&file.path);
+            let schema = snapshot.schemas().get(file.table).unwrap();
+            let (identity, table) = HistoryFile::identity_of(&self.disk, &path).unwrap();
+            assert_eq!((identity.file_id, table), (file.file_id, file.table));
+            let opened = HistoryFile::open(&self.disk, &path, identity, None, schema).unwrap();
+            let mut rows = opened.rows_of(&Selection::default()).unwrap();
+            while let Some(row) = rows.next().unwrap() {
+                found.push(Row::read(table, row));
+            }
+        }
+        found.sort_by_key(|stored| stored.seq);
+        let shown = self.model.shown();
+        assert!(
+            found.iter().all(|stored| shown.contains(stored)),
+            "history shows what is hidden, or what nobody wrote"
+        );
+        let version = self.db.version();
+        let in_files = version.tables().map(|file| file.rows).sum::<u64>()
+            + version.history().map(|file| file.rows).sum::<u64>();
+        if goal == CompactionGoal::History && in_files == self.model.last_seq() {
+            assert_eq!(found, shown);
         }
     }
 

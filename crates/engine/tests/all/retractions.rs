@@ -100,7 +100,7 @@ fn the_last_row_is_the_last_one_that_is_shown() {
     append(&db, "B", 50, 15..20);
     let last = |at| {
         let snapshot = db.snapshot();
-        snapshot.last(Trade::ID, "B", at).unwrap().map(|record| (record.ts, record.seq))
+        snapshot.last(Trade::ID, "B", at).unwrap().map(|record| (record.ts(), record.seq()))
     };
     assert_eq!(last(i64::MAX), Some((54, 20)));
     db.retract("trades", 16..=20, "all of the last batch").unwrap();

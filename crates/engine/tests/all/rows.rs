@@ -1,8 +1,8 @@
 //! Rows that are told apart by a number of their own, and everything that a snapshot shows of them.
 
 use tapebook::{
-    Batch, Id, Producer, PushError, Quote, RawRecord, Record, Snapshot, StandardTable, TableId, TimeRange,
-    Trade,
+    Batch, Id, Producer, PushError, Quote, ReadError, ReadRecord, Record, Snapshot, StandardTable, TableId,
+    TimeRange, Trade,
 };
 
 /// A row as the scenario knows it.
@@ -34,17 +34,18 @@ impl Row {
     }
 
     /// Reads the row back.
-    pub fn read(table: TableId, record: RawRecord<'_>) -> StoredRow {
+    pub fn read<'a>(table: TableId, record: impl Into<ReadRecord<'a>>) -> StoredRow {
+        let record: ReadRecord<'a> = record.into();
         let quote = table == Quote::ID;
         let number = if quote {
-            Record::<Quote<'static>>::new(record).expect("a quote").bid_price()
+            Record::<Quote<'static>>::new(record.clone()).expect("a quote").bid_price()
         } else {
-            Record::<Trade<'static>>::new(record).expect("a trade").price()
+            Record::<Trade<'static>>::new(record.clone()).expect("a trade").price()
         };
         let number = number.expect("every row has its number") as u32;
         StoredRow {
-            seq: record.seq,
-            row: Self { quote, symbol: record.symbol.to_owned(), ts: record.ts, number },
+            seq: record.seq(),
+            row: Self { quote, symbol: record.symbol().to_owned(), ts: record.ts(), number },
         }
     }
 }
@@ -59,12 +60,17 @@ pub fn batch_of(producer: Producer, rows: &[Row]) -> Batch {
 
 /// Everything that a snapshot shows, in journal order. Checks the order of the scans on the way.
 pub fn everything(snapshot: &Snapshot) -> Vec<StoredRow> {
+    try_everything(snapshot).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// As [`everything`], on a disk that may fail; history is read from it, the rest is in memory or mapped.
+pub fn try_everything(snapshot: &Snapshot) -> Result<Vec<StoredRow>, ReadError> {
     let mut all = Vec::new();
     for table in [Trade::ID, Quote::ID] {
         let rows: Vec<StoredRow> = snapshot
             .scan_table(table, TimeRange::ALL)
-            .map(|record| Row::read(table, record.unwrap_or_else(|error| panic!("{error}"))))
-            .collect();
+            .map(|record| Ok(Row::read(table, record?)))
+            .collect::<Result<_, ReadError>>()?;
         assert!(
             rows.is_sorted_by_key(|stored| (&stored.row.symbol, stored.row.ts, stored.seq)),
             "a table's rows are in key order"
@@ -72,5 +78,5 @@ pub fn everything(snapshot: &Snapshot) -> Vec<StoredRow> {
         all.extend(rows);
     }
     all.sort();
-    all
+    Ok(all)
 }

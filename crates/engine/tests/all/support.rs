@@ -30,6 +30,7 @@ pub const SMALL_FILES: CompactionOptions = CompactionOptions {
     late_ratio: 2,
     partition_bytes_min: 4_000,
     partition_bytes_max: 20_000,
+    late_allowance: None,
 };
 
 /// A batch of trades of one symbol, whose prices tell them apart.

@@ -1,12 +1,14 @@
 //! Decides what to do next.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::partitions::{self, Days};
 use super::{CompactionOptions, Facts};
 use crate::key::TimeRange;
-use crate::manifest::{PARTITION_AS_FLUSHED, Partition, TableFile, Version};
+use crate::manifest::{HistoryFile, PARTITION_AS_FLUSHED, Partition, TableFile, Version};
+use tapebook_record::TableId;
 
 /// What to do next.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,7 +19,25 @@ pub enum Choice {
     Move(Move),
     /// Files are rewritten.
     Merge(Merge),
+    /// A partition becomes history, or its history is written anew.
+    Convert(Convert),
 }
+
+/// The rows of a partition that become history.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Convert {
+    /// The partition.
+    pub partition: Partition,
+    /// The table files that are replaced, by number: all of the partition.
+    pub inputs: Vec<u64>,
+    /// The history files that are replaced, by number: those of every table that has rows in the inputs, and those with
+    /// rows that a retraction hides.
+    pub history: Vec<u64>,
+}
+
+/// The level of rows that retractions hide, once the others of their partition are history. Other programs read history
+/// without knowing of retractions; here are the rows for who looks at an earlier state or undoes one.
+pub const LEVEL_ASIDE: u8 = 2;
 
 /// A file that changes its level or its partition. No row is written.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -91,8 +111,10 @@ impl MergeReason {
 pub enum Goal {
     /// The number of files is bounded, with as little writing as that takes.
     Bounded,
-    /// Every row lies in L1 of its partition.
+    /// Every row lies in L1 of its partition, or in history.
     Settled,
+    /// Every row lies in history, but those that retractions hide.
+    History,
 }
 
 /// What to do next. The same arguments give the same choice; carried out again and again, it comes to
@@ -101,12 +123,18 @@ pub fn choose(version: &Version, facts: &impl Facts, options: &CompactionOptions
     let chooser = Chooser::new(version, facts, options, goal);
     let choice = chooser.place();
     let choice = choice.or_else(|| chooser.divide());
+    let choice = choice.or_else(|| chooser.convert());
     let choice = choice.or_else(|| chooser.promote());
     let choice = choice.or_else(|| chooser.fold_late());
     let choice = choice.or_else(|| chooser.gather_late());
     let choice = choice.or_else(|| chooser.join());
     choice.or_else(|| chooser.split()).unwrap_or(Choice::Nothing)
 }
+
+/// Late rows go into the history of their partition when they are so many times fewer than those that are there.
+const HISTORY_RATIO: u64 = 16;
+/// Or when nothing has come for so long.
+const QUIET_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A file of late rows is not cut, but grows no further than to so many times the bytes of other files.
 const LATE_FILES_MAX: u64 = 16;
@@ -124,6 +152,9 @@ struct Chooser<'a, F> {
     late: BTreeMap<u64, Files<'a>>,
     /// Files of level 1, by their first time.
     ordered: BTreeMap<u64, Files<'a>>,
+    /// Rows that retractions hide.
+    aside: BTreeMap<u64, Files<'a>>,
+    history: BTreeMap<u64, Vec<&'a Arc<HistoryFile>>>,
 }
 
 impl<'a, F: Facts> Chooser<'a, F> {
@@ -145,7 +176,15 @@ impl<'a, F: Facts> Chooser<'a, F> {
         for files in ordered.values_mut() {
             files.sort_unstable_by_key(|file| (file.times.first, file.times.last, file.file_id));
         }
-        Self { facts, options, goal, partitions, flushed, late, ordered }
+        let mut aside: BTreeMap<u64, Files<'a>> = BTreeMap::new();
+        for file in version.level(usize::from(LEVEL_ASIDE)) {
+            aside.entry(file.partition).or_default().push(file);
+        }
+        let mut history: BTreeMap<u64, Vec<&'a Arc<HistoryFile>>> = BTreeMap::new();
+        for file in version.history() {
+            history.entry(file.partition).or_default().push(file);
+        }
+        Self { facts, options, goal, partitions, flushed, late, ordered, aside, history }
     }
 
     fn ordered(&self, partition: u64) -> &[&'a Arc<TableFile>] {
@@ -202,7 +241,7 @@ impl<'a, F: Facts> Chooser<'a, F> {
         };
         let files: Files<'a> = match self.flushed.iter().find(in_order) {
             Some(file) => vec![*file],
-            None if self.flushed.len() >= self.options.fan_in.max(2) || self.goal == Goal::Settled => {
+            None if self.flushed.len() >= self.options.fan_in.max(2) || self.goal != Goal::Bounded => {
                 self.flushed.clone()
             }
             None => return None,
@@ -223,6 +262,46 @@ impl<'a, F: Facts> Chooser<'a, F> {
         Some(self.merge(files, slices, begun, None, MergeReason::Divide))
     }
 
+    /// A partition that has been quiet becomes history; one whose retractions changed is written anew.
+    fn convert(&self) -> Option<Choice> {
+        self.partitions.iter().find_map(|partition| {
+            let history = self.history.get(&partition.id).map_or(&[][..], Vec::as_slice);
+            let aside = self.aside.get(&partition.id).map_or(&[][..], Vec::as_slice);
+            let mut files: Files<'a> = self.ordered(partition.id).to_vec();
+            files.extend(self.late.get(&partition.id).into_iter().flatten());
+            let is_due = (!files.is_empty() && self.is_quiet(partition, &files, history))
+                || history.iter().any(|file| self.facts.hides_some(file))
+                || aside.iter().any(|file| self.facts.shows_some(file));
+            if !is_due {
+                return None;
+            }
+            files.extend(aside);
+            let tables: BTreeSet<TableId> =
+                files.iter().flat_map(|file| file.tables.iter().copied()).collect();
+            let replaced =
+                |file: &&&Arc<HistoryFile>| tables.contains(&file.table) || self.facts.hides_some(file);
+            let mut inputs: Vec<u64> = files.iter().map(|file| file.file_id).collect();
+            inputs.sort_unstable();
+            let history = history.iter().filter(replaced).map(|file| file.file_id).collect();
+            Some(Choice::Convert(Convert { partition: *partition, inputs, history }))
+        })
+    }
+
+    /// True where little more can be expected for a partition, so that what has come can be written for good.
+    fn is_quiet(&self, partition: &Partition, files: &Files<'_>, history: &[&Arc<HistoryFile>]) -> bool {
+        if self.goal == Goal::History {
+            return true;
+        }
+        let quiet = self.facts.quiet_for(partition.id);
+        if self.options.late_allowance.is_none_or(|allowance| quiet < allowance) {
+            return false;
+        }
+        let rows: u64 = files.iter().map(|file| file.rows).sum();
+        let there: u64 = history.iter().map(|file| file.rows).sum();
+        let is_over = partition.times.last < self.facts.now() && rows.saturating_mul(HISTORY_RATIO) >= there;
+        is_over || quiet >= QUIET_MAX
+    }
+
     /// A late file that overlaps nothing any more is not late.
     fn promote(&self) -> Option<Choice> {
         self.late.iter().find_map(|(&partition, late)| {
@@ -235,7 +314,7 @@ impl<'a, F: Facts> Chooser<'a, F> {
     fn fold_late(&self) -> Option<Choice> {
         self.late.iter().find_map(|(&partition, late)| {
             let due = |overlapped: &Files<'_>| {
-                self.goal == Goal::Settled
+                self.goal != Goal::Bounded
                     || bytes(late).saturating_mul(self.options.late_ratio) >= bytes(overlapped)
             };
             let mut overlapped = self.ordered(partition).to_vec();
@@ -302,7 +381,7 @@ impl<'a, F: Facts> Chooser<'a, F> {
         self.partitions.iter().find_map(|partition| {
             let late = self.late.get(&partition.id).into_iter().flatten();
             let files: Files<'a> = self.ordered(partition.id).iter().chain(late).copied().collect();
-            if bytes(&files) <= self.options.partition_bytes_max {
+            if bytes(&files) <= self.options.partition_bytes_max || self.history.contains_key(&partition.id) {
                 return None;
             }
             let parts = partitions::divide(partition.times, &self.days(&files), self.options)?;

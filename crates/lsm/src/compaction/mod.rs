@@ -14,7 +14,12 @@
 //!                   └─ as much as what they overlap ─► merged into L1
 //! L1 ── small neighbours ────────────────────────────► merged
 //!    └─ a partition that outgrew its bound ──────────► divided into shorter ones
+//! a partition ── nothing came for a while ───────────► converted: history, and L2 for what retractions hide
+//!             └─ a retraction was made or undone ────► converted anew
 //! ```
+//!
+//! A partition with history is never divided again. What comes late for it lies in SSTables like any other rows, and goes
+//! into its history when it has grown to a share of it, or once it has been quiet for a day.
 //!
 //! *Invariant*: two files overlap only if some series has overlapping times in both. Data that came in order is
 //! therefore moved, which writes a version edit and no rows.
@@ -23,15 +28,21 @@
 //! other. Reading does not rely on it: a scan merges by key whatever it is given.
 
 mod choice;
+mod convert;
 mod facts;
 mod partitions;
 mod rewrite;
+mod slice_name;
 #[cfg(test)]
 mod tests;
 
-pub use choice::{Choice, Goal, Merge, MergeReason, Move, Slice, choose};
-pub use facts::{Facts, OpenTables};
+use std::time::Duration;
+
+pub use choice::{Choice, Convert, Goal, LEVEL_ASIDE, Merge, MergeReason, Move, Slice, choose};
+pub use convert::{ConvertOutputs, convert};
+pub use facts::{Facts, OpenFiles};
 pub use rewrite::{Outputs, PACE_BYTES, rewrite};
+pub use slice_name::slice_name;
 
 /// What compaction aims for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -46,6 +57,9 @@ pub struct CompactionOptions {
     pub partition_bytes_min: u64,
     /// A partition with more bytes is divided, if it is longer than a day. Default 1 GiB.
     pub partition_bytes_max: u64,
+    /// A partition becomes history when nothing has come for it for so long, and its time is over or nothing has come for
+    /// a day. `None`: only when asked. Default one hour.
+    pub late_allowance: Option<Duration>,
 }
 
 impl Default for CompactionOptions {
@@ -56,6 +70,7 @@ impl Default for CompactionOptions {
             late_ratio: 4,
             partition_bytes_min: 16 << 20,
             partition_bytes_max: 1 << 30,
+            late_allowance: Some(Duration::from_secs(60 * 60)),
         }
     }
 }

@@ -51,7 +51,7 @@ pub fn rewrite<O: Outputs>(
         let mut at = 0;
         for record in SeriesScan::of_files(scans, Direction::Forward)? {
             let record = record?;
-            while !lanes[at].slice.times.contains(record.ts) {
+            while !lanes[at].slice.times.contains(record.ts()) {
                 at += 1;
             }
             let lane = &mut lanes[at];
@@ -60,7 +60,7 @@ pub fn rewrite<O: Outputs>(
                 none => none.insert(outputs.begin(lane.slice)?),
             };
             let before = writer.written_bytes();
-            writer.add(table, &record)?;
+            writer.add(table, &record.raw())?;
             let after = writer.written_bytes();
             paced += after - before;
             if paced >= PACE_BYTES {

@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tapebook_record::TableId;
 
 use super::partitions::{begin, days, divide};
-use super::{Choice, CompactionOptions, Facts, Goal, Merge, MergeReason, choose};
+use super::{
+    Choice, CompactionOptions, Convert, Facts, Goal, LEVEL_ASIDE, Merge, MergeReason, choose, slice_name,
+};
 use crate::key::TimeRange;
 use crate::manifest::{
-    LogId, LogRange, PARTITION_AS_FLUSHED, Partition, SeqRange, StateRef, TableFile, Version, VersionEdit,
+    HistoryFile, LogId, LogRange, PARTITION_AS_FLUSHED, Partition, SeqRange, StateRef, TableFile, Version,
+    VersionEdit,
 };
 
 const HOUR: i64 = 3_600_000_000_000;
@@ -22,6 +26,7 @@ const OPTIONS: CompactionOptions = CompactionOptions {
     late_ratio: 4,
     partition_bytes_min: 200,
     partition_bytes_max: 3_000,
+    late_allowance: None,
 };
 
 /// Series, time, sequence.
@@ -35,6 +40,11 @@ struct World {
     last_seq: u64,
     next_file_id: u64,
     latest: BTreeMap<u8, i64>,
+    /// Sequences that retractions hide.
+    hidden: BTreeSet<u64>,
+    /// How long nothing has come for any partition.
+    quiet: Duration,
+    now: i64,
 }
 
 impl Facts for World {
@@ -51,6 +61,22 @@ impl Facts for World {
 
     fn weights(&self, file: &TableFile) -> Vec<(i64, u64)> {
         self.rows[&file.file_id].iter().map(|(_, ts, _)| (*ts, ROW_BYTES)).collect()
+    }
+
+    fn hides_some(&self, file: &HistoryFile) -> bool {
+        self.rows[&file.file_id].iter().any(|(_, _, seq)| self.hidden.contains(seq))
+    }
+
+    fn shows_some(&self, file: &TableFile) -> bool {
+        self.rows[&file.file_id].iter().any(|(_, _, seq)| !self.hidden.contains(seq))
+    }
+
+    fn quiet_for(&self, _: u64) -> Duration {
+        self.quiet
+    }
+
+    fn now(&self) -> i64 {
+        self.now
     }
 }
 
@@ -142,6 +168,7 @@ impl World {
                     });
                 }
                 Choice::Merge(chosen) => rewritten += self.merge(&chosen),
+                Choice::Convert(chosen) => rewritten += self.convert(&chosen),
             }
         }
         panic!("no end: {:?}", choose(&self.version, self, &OPTIONS, goal));
@@ -180,6 +207,48 @@ impl World {
         bytes
     }
 
+    /// As the engine converts: what is shown to one history file, what is hidden aside.
+    fn convert(&mut self, chosen: &Convert) -> u64 {
+        let mut all = BTreeSet::new();
+        for file_id in chosen.inputs.iter().chain(&chosen.history) {
+            all.append(&mut self.rows.remove(file_id).unwrap());
+        }
+        let bytes = all.len() as u64 * ROW_BYTES;
+        let (aside, shown): (BTreeSet<Row>, BTreeSet<Row>) =
+            all.into_iter().partition(|(_, _, seq)| self.hidden.contains(seq));
+        let id = chosen.partition.id;
+        let mut tables_added = Vec::new();
+        if !aside.is_empty() {
+            tables_added.push(self.file(aside, LEVEL_ASIDE, id));
+        }
+        let mut history_added = Vec::new();
+        if !shown.is_empty() {
+            let TableFile { file_id, bytes, rows, partition, times, seqs, .. } = self.file(shown, 0, id);
+            let path = format!("history/t/{}.parquet", slice_name(chosen.partition.times));
+            let (table, tail_bytes, tail_crc) = (TableId(1), 1, 1);
+            history_added.push(HistoryFile {
+                file_id,
+                table,
+                partition,
+                rows,
+                times,
+                seqs,
+                bytes,
+                tail_bytes,
+                tail_crc,
+                path,
+            });
+        }
+        self.commit(VersionEdit {
+            tables_removed: chosen.inputs.clone(),
+            tables_added,
+            history_removed: chosen.history.clone(),
+            history_added,
+            ..VersionEdit::default()
+        });
+        bytes
+    }
+
     fn check(&self, goal: Goal, rows: u64) {
         let stored: usize = self.rows.values().map(BTreeSet::len).sum();
         assert_eq!(stored as u64, rows, "every row once");
@@ -190,7 +259,18 @@ impl World {
             }
         }
         let level_0 = self.version.level(0);
+        // What is aside when its retraction is undone waits until the partition is converted.
+        let is_hidden = |(_, _, seq): &Row| self.hidden.contains(seq);
+        for file in self.version.level(usize::from(LEVEL_ASIDE)) {
+            assert!(self.rows[&file.file_id].iter().all(is_hidden), "rows aside that nothing hides");
+        }
+        let mut slices = BTreeSet::new();
+        for file in self.version.history() {
+            assert!(!self.rows[&file.file_id].iter().any(is_hidden), "hidden rows in history");
+            assert!(slices.insert(file.partition), "a second file for one slice");
+        }
         match goal {
+            Goal::History => assert!(level_0.is_empty() && ordered.is_empty(), "{level_0:?} {ordered:?}"),
             Goal::Settled => assert!(level_0.is_empty(), "{level_0:?}"),
             Goal::Bounded => {
                 let flushed = level_0.iter().filter(|file| file.partition == PARTITION_AS_FLUSHED);
@@ -248,6 +328,65 @@ proptest! {
         world.check(Goal::Settled, rows);
         prop_assert_eq!(choose(&world.version, &world, &OPTIONS, Goal::Settled), Choice::Nothing);
     }
+
+    #[test]
+    fn conversions_come_to_an_end_whatever_is_late_or_retracted(
+        flushes in flushes(),
+        steps in prop::collection::vec((0..5_u8, any::<u64>(), 0..30_u64), 1..20),
+    ) {
+        let mut world = World::new();
+        let (mut rows, mut flushes) = (0, flushes.iter());
+        for (kind, at, length) in steps {
+            for flush in flushes.by_ref().take(3) {
+                world.flush(flush);
+                rows += flush.len() as u64;
+            }
+            let first = at % (world.last_seq + 1);
+            let range = first..first + length;
+            match kind {
+                0 => world.hidden.extend(range),
+                1 => world.hidden.retain(|seq| !range.contains(seq)),
+                _ => {}
+            }
+            let goal = if kind == 4 { Goal::History } else { Goal::Bounded };
+            world.settle(goal);
+            world.check(goal, rows);
+        }
+        world.settle(Goal::History);
+        world.check(Goal::History, rows);
+        prop_assert_eq!(choose(&world.version, &world, &OPTIONS, Goal::History), Choice::Nothing);
+    }
+}
+
+#[test]
+fn a_slice_becomes_history_when_it_is_over_and_quiet() {
+    let options = CompactionOptions { late_allowance: Some(Duration::from_secs(3_600)), ..OPTIONS };
+    let mut world = World::new();
+    let rows: Vec<(u8, i64)> = (0..160).map(|at| (0, at * 1_000)).collect();
+    world.flush(&rows);
+    world.settle(Goal::Bounded);
+    let chosen = |world: &World| choose(&world.version, world, &options, Goal::Bounded);
+
+    (world.quiet, world.now) = (Duration::from_secs(3_599), 2 * DAY);
+    assert_eq!(chosen(&world), Choice::Nothing, "something may still come");
+    (world.quiet, world.now) = (Duration::from_secs(3_600), DAY / 2);
+    assert_eq!(chosen(&world), Choice::Nothing, "its time is not over");
+    world.now = 2 * DAY;
+    let Choice::Convert(convert) = chosen(&world) else { panic!("quiet, and over") };
+    world.convert(&convert);
+    assert_eq!(chosen(&world), Choice::Nothing);
+
+    // Few late rows wait for more, or for a day.
+    world.flush(&[(0, 5)]);
+    world.settle(Goal::Bounded);
+    assert_eq!(chosen(&world), Choice::Nothing);
+    world.quiet = Duration::from_secs(24 * 3_600);
+    assert!(matches!(chosen(&world), Choice::Convert(_)), "nothing has come for a day");
+    world.quiet = Duration::from_secs(3_600);
+    world.flush(&(0..10).map(|at| (0, at * 7)).collect::<Vec<_>>());
+    world.settle(Goal::Bounded);
+    let Choice::Convert(convert) = chosen(&world) else { panic!("a sixteenth of what is there") };
+    assert_eq!(convert.history.len(), 1, "it is written anew");
 }
 
 /// `count` rows of each of two series from `first` on, some minutes apart.

@@ -139,7 +139,7 @@ fn put_history(out: &mut Encoder, file: &HistoryFile) {
     out.u64(file.file_id).u16(file.table.0).u64(file.partition).u64(file.rows);
     put_times(out, file.times);
     put_seqs(out, file.seqs);
-    out.u64(file.bytes).u8(u8::from(file.delta)).text(&file.path);
+    out.u64(file.bytes).u64(file.tail_bytes).u32(file.tail_crc).text(&file.path);
 }
 
 fn put_partition(out: &mut Encoder, partition: &Partition) {
@@ -158,15 +158,6 @@ fn times(field: &mut Decoder<'_>) -> Result<TimeRange, FormatError> {
 
 fn seqs(field: &mut Decoder<'_>) -> Result<SeqRange, FormatError> {
     Ok(SeqRange { first: field.u64()?, last: field.u64()? })
-}
-
-fn flag(field: &mut Decoder<'_>) -> Result<bool, FormatError> {
-    let offset = field.offset() as u64;
-    match field.u8()? {
-        0 => Ok(false),
-        1 => Ok(true),
-        _ => Err(FormatError::Field { offset, reason: "0 or 1" }),
-    }
 }
 
 fn table(field: &mut Decoder<'_>) -> Result<TableFile, FormatError> {
@@ -199,7 +190,8 @@ fn history(field: &mut Decoder<'_>) -> Result<HistoryFile, FormatError> {
         times: times(field)?,
         seqs: seqs(field)?,
         bytes: field.u64()?,
-        delta: flag(field)?,
+        tail_bytes: field.u64()?,
+        tail_crc: field.u32()?,
         path: field.text()?.to_owned(),
     })
 }

@@ -47,9 +47,12 @@ pub struct HistoryFile {
     pub seqs: SeqRange,
     /// Its length in bytes.
     pub bytes: u64,
-    /// True for rows that came after their slice was converted, until they are merged.
-    pub delta: bool,
-    /// Where it lies: relative to the data directory, with `/`, below `history/`.
+    /// How many of its last bytes are behind the row groups.
+    pub tail_bytes: u64,
+    /// The checksum of those, which ties the name to this very file.
+    pub tail_crc: u32,
+    /// The name that other programs read it by: relative to the data directory, with `/`, below `history/`. A newer
+    /// file with the rows of the same table and partition takes it over.
     pub path: String,
 }
 

@@ -4,7 +4,8 @@
 //! IDENTITY  CURRENT  MANIFEST-000001    whose directory it is, which manifest counts, the manifest
 //! state/000007.state                    what is not a row
 //! tables/000008.sst                     table files
-//! history/…/*.parquet                   history, at the paths that the manifest records
+//! tables/000009.parquet                 history files
+//! history/TABLE/*.parquet               the history files again, by the names that other programs read them by
 //! *.tmp                                 a file that was being written; worthless until it is renamed
 //! IDENTITY.unfinished                   the directory is being built as a copy, and is no database yet
 //! ```
@@ -50,15 +51,21 @@ pub fn table_name(file_id: u64) -> String {
     format!("{TABLES_FOLDER}/{file_id:06}.sst")
 }
 
+/// The name of the history file with this number.
+pub fn history_name(file_id: u64) -> String {
+    format!("{TABLES_FOLDER}/{file_id:06}.parquet")
+}
+
 /// The number in the name of a manifest.
 pub fn manifest_number(name: &str) -> Option<u64> {
     name.strip_prefix(MANIFEST_PREFIX).and_then(number)
 }
 
-/// The names of all files that `version` consists of: its tables, its history, its state file.
+/// The names of all files that `version` consists of: its tables, its history, its state file. The names below
+/// `history/` are not among them; they are made anew from the files where they are missing.
 pub fn files_in_use(version: &Version) -> BTreeSet<String> {
     let tables = version.tables().map(|file| table_name(file.file_id));
-    let history = version.history().map(|file| file.path.clone());
+    let history = version.history().map(|file| history_name(file.file_id));
     let state = version.state().map(|state| state_name(state.file_id));
     tables.chain(history).chain(state).collect()
 }
@@ -80,6 +87,7 @@ pub fn garbage<'a>(
     let mut used = BTreeSet::new();
     for version in versions {
         used.append(&mut files_in_use(version));
+        used.extend(version.history().map(|file| file.path.clone()));
     }
     let unused = |name: &&str| match kind(name) {
         Kind::Temporary => true,
@@ -109,7 +117,9 @@ fn kind(name: &str) -> Kind {
     if let Some(number) = manifest_number(name) {
         return Kind::Manifest(number);
     }
-    let numbered = in_folder(STATE_FOLDER, ".state").or_else(|| in_folder(TABLES_FOLDER, ".sst"));
+    let numbered = in_folder(STATE_FOLDER, ".state")
+        .or_else(|| in_folder(TABLES_FOLDER, ".sst"))
+        .or_else(|| in_folder(TABLES_FOLDER, ".parquet"));
     if numbered.and_then(number).is_some() || in_folder(HISTORY_FOLDER, ".parquet").is_some() {
         Kind::Content
     } else {

@@ -27,6 +27,11 @@ impl<'a> Hidden<'a> {
         Self { ranges, visible_seq }
     }
 
+    /// What retractions hide, ascending.
+    pub(crate) fn ranges(self) -> &'a [SeqRange] {
+        self.ranges
+    }
+
     /// True where no retraction stands.
     #[inline]
     pub fn without_retractions(self) -> bool {

@@ -1,5 +1,6 @@
 //! Exact numbers of rows, where retractions make the stored ones too high.
 
+use tapebook_history::{HistoryFile, SeriesSpan};
 use tapebook_record::TableId;
 
 use super::{ReadError, Snapshot, piece};
@@ -26,6 +27,9 @@ impl Snapshot {
     fn count(&self, table: TableId, symbol: &str, seqs: SeqRange) -> Result<u64, ReadError> {
         let hidden = self.hidden(table);
         let mut rows = 0;
+        for (file, span) in self.pieces.history.series(table, symbol) {
+            rows += count_in_history(file, span, hidden, seqs)?;
+        }
         for file in &self.pieces.tables {
             if let Some(series) = file.series(table, symbol) {
                 rows += count_in_file(&series, hidden, seqs)?;
@@ -63,6 +67,31 @@ fn count_in_file(series: &TableSeries<'_>, hidden: Hidden<'_>, seqs: SeqRange) -
         _ => {
             let scan = series.scan(TimeRange::ALL, Direction::Forward);
             scan.map(|record| Ok(u64::from(is_counted(record?.seq, hidden, seqs)))).sum()
+        }
+    }
+}
+
+fn count_in_history(
+    file: &HistoryFile,
+    span: &SeriesSpan,
+    hidden: Hidden<'_>,
+    seqs: SeqRange,
+) -> Result<u64, ReadError> {
+    let (first, last) = (span.seq_min, span.seq_max);
+    if last < seqs.first || seqs.last < first {
+        return Ok(0);
+    }
+    match hidden.among(first, last) {
+        Shown::Nothing => Ok(0),
+        Shown::All if seqs.first <= first && last <= seqs.last => Ok(span.rows),
+        _ => {
+            let mut blocks = file.blocks(&span.symbol, i64::MIN..=i64::MAX);
+            let mut rows = 0;
+            while let Some(block) = blocks.next().map_err(Box::new)? {
+                let keys = (0..block.len()).filter_map(|at| block.key(at));
+                rows += keys.filter(|(_, seq)| is_counted(*seq, hidden, seqs)).count() as u64;
+            }
+            Ok(rows)
         }
     }
 }

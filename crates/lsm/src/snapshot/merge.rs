@@ -1,34 +1,38 @@
 //! Merges the sources of one series by `(ts, seq)`.
 
-use tapebook_record::RawRecord;
+use tapebook_record::ReadRecord;
 
+use super::ReadError;
+use super::history_scan::HistoryScan;
 use crate::key::Direction;
 use crate::memtable::MemScan;
 use crate::retraction::Hidden;
-use crate::sstable::{Scan as FileScan, TableError};
+use crate::sstable::Scan as FileScan;
 
 /// Records of one series from one place, already in order.
 pub(super) enum Source<'a> {
     File(FileScan<'a>),
     MemTable(MemScan<'a>),
+    History(Box<HistoryScan>),
     /// One of the others, without the rows that are hidden.
     Except(Box<Self>, Hidden<'a>),
 }
 
 impl<'a> Source<'a> {
     #[inline]
-    fn next(&mut self) -> Result<Option<RawRecord<'a>>, TableError> {
+    fn next(&mut self) -> Result<Option<ReadRecord<'a>>, ReadError> {
         match self {
-            Self::File(scan) => scan.next().transpose(),
-            Self::MemTable(scan) => Ok(scan.next()),
+            Self::File(scan) => Ok(scan.next().transpose()?.map(ReadRecord::from)),
+            Self::MemTable(scan) => Ok(scan.next().map(ReadRecord::from)),
+            Self::History(scan) => Ok(scan.next()?),
             Self::Except(source, hidden) => source.next_shown(*hidden),
         }
     }
 
-    fn next_shown(&mut self, hidden: Hidden<'_>) -> Result<Option<RawRecord<'a>>, TableError> {
+    fn next_shown(&mut self, hidden: Hidden<'_>) -> Result<Option<ReadRecord<'a>>, ReadError> {
         loop {
             match self.next()? {
-                Some(record) if hidden.contains(record.seq) => {}
+                Some(record) if hidden.contains(record.seq()) => {}
                 next => return Ok(next),
             }
         }
@@ -48,7 +52,7 @@ pub(super) struct Merge<'a> {
 }
 
 struct Lane<'a> {
-    head: RawRecord<'a>,
+    head: ReadRecord<'a>,
     rest: Source<'a>,
 }
 
@@ -61,7 +65,7 @@ impl<'a> Merge<'a> {
         self.current.is_none() && self.others.is_empty()
     }
 
-    pub(super) fn add(&mut self, mut source: Source<'a>) -> Result<(), TableError> {
+    pub(super) fn add(&mut self, mut source: Source<'a>) -> Result<(), ReadError> {
         if let Some(head) = source.next()? {
             self.others.push(Lane { head, rest: source });
         }
@@ -99,36 +103,32 @@ impl<'a> Merge<'a> {
     }
 
     #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<RawRecord<'a>>, TableError> {
+    pub(super) fn next(&mut self) -> Result<Option<ReadRecord<'a>>, ReadError> {
         let Some(lane) = &mut self.current else {
             return Ok(None);
         };
-        let record = lane.head;
         match lane.rest.next()? {
             Some(head) => {
-                lane.head = head;
+                let key = head.key();
+                let record = std::mem::replace(&mut lane.head, head);
                 if let Some(bound) = self.bound
-                    && self.is_before(bound, key(&head))
+                    && self.is_before(bound, key)
                 {
                     self.choose();
                 }
+                Ok(Some(record))
             }
             None => {
-                self.current = None;
+                let ended = self.current.take();
                 self.choose();
+                Ok(ended.map(|lane| lane.head))
             }
         }
-        Ok(Some(record))
     }
 }
 
 impl Lane<'_> {
     fn key(&self) -> (i64, u64) {
-        key(&self.head)
+        self.head.key()
     }
-}
-
-#[inline]
-fn key(record: &RawRecord<'_>) -> (i64, u64) {
-    (record.ts, record.seq)
 }

@@ -5,6 +5,8 @@
 //! once, whatever is flushed meanwhile.
 
 mod count;
+mod history_scan;
+mod history_set;
 mod merge;
 mod piece;
 mod scan;
@@ -13,13 +15,17 @@ use std::fmt;
 use std::ops::RangeBounds;
 use std::sync::Arc;
 
-use tapebook_record::{Id, RawRecord, Record, Schemas, StandardTable, Symbols, TableId};
+use tapebook_history::{HistoryError, HistoryFile};
+use tapebook_record::projection::RowBlock;
+use tapebook_record::{Id, ReadRecord, Record, Schemas, StandardTable, Symbols, TableId};
 
 use crate::key::{Direction, Series, TimeRange};
 use crate::memtable::MemTable;
 use crate::retraction::{Hidden, Retractions, Shown};
 use crate::sstable::{Table, TableError};
 
+pub(crate) use history_scan::HistoryScan;
+pub use history_set::HistorySet;
 pub use scan::{RecordScan, SeriesScan, TableScan};
 
 /// An immutable view of the database. Cloning shares it; what it reads stays readable while it lives.
@@ -39,6 +45,8 @@ pub struct Pieces {
     pub tables: Vec<Arc<Table>>,
     /// MemTables, oldest first; the last one is being written.
     pub memtables: Vec<Arc<MemTable>>,
+    /// Open history files.
+    pub history: HistorySet,
 }
 
 /// A read that could not be answered.
@@ -48,6 +56,9 @@ pub enum ReadError {
     /// A file is damaged or unreadable.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// A history file is damaged or unreadable.
+    #[error(transparent)]
+    History(#[from] Box<HistoryError>),
     /// The table is not known.
     #[error("table {0:?} is not known")]
     UnknownTable(String),
@@ -133,7 +144,7 @@ impl Snapshot {
         symbol: &str,
         ts: i64,
         seq: u64,
-    ) -> Result<Option<RawRecord<'_>>, ReadError> {
+    ) -> Result<Option<ReadRecord<'_>>, ReadError> {
         if self.hidden(table).contains(seq) {
             return Ok(None);
         }
@@ -141,7 +152,7 @@ impl Snapshot {
             if let Some(series) = self.mem_series(memtable, table, symbol)
                 && let Some(record) = series.get(ts, seq)
             {
-                return Ok(Some(record));
+                return Ok(Some(record.into()));
             }
         }
         for file in self.pieces.tables.iter().rev() {
@@ -150,31 +161,36 @@ impl Snapshot {
                 && let Some(series) = file.series(table, symbol)
                 && let Some(record) = series.get(ts, seq)?
             {
-                return Ok(Some(record));
+                return Ok(Some(record.into()));
             }
         }
-        Ok(None)
+        let files = self.pieces.history.files_of(table);
+        let at = files.partition_point(|file| *file.time_range().end() < ts);
+        match files.get(at).filter(|file| file.seq_range().contains(&seq)) {
+            Some(file) => Ok(file.get(symbol, ts, seq).map_err(Box::new)?.and_then(decoded)),
+            None => Ok(None),
+        }
     }
 
     /// The last record of a series by `(ts, seq)` whose time is at most `at`.
     ///
     /// Where retractions hide the end of a series, it goes back over the hidden rows.
-    pub fn last(&self, table: TableId, symbol: &str, at: i64) -> Result<Option<RawRecord<'_>>, ReadError> {
+    pub fn last(&self, table: TableId, symbol: &str, at: i64) -> Result<Option<ReadRecord<'_>>, ReadError> {
         let hidden = self.hidden(table);
-        let mut last: Option<RawRecord<'_>> = None;
-        let later = |last: &Option<RawRecord<'_>>, record: &RawRecord<'_>| {
-            last.is_none_or(|last| (last.ts, last.seq) < (record.ts, record.seq))
+        let mut last: Option<ReadRecord<'_>> = None;
+        let later = |last: &Option<ReadRecord<'_>>, key: (i64, u64)| {
+            last.as_ref().is_none_or(|last| last.key() < key)
         };
         for memtable in self.pieces.memtables.iter().rev() {
             if let Some(series) = self.mem_series(memtable, table, symbol)
                 && let Some(record) = piece::last_in_memtable(&series, at, self.shown_in(memtable, hidden))
-                && later(&last, &record)
+                && later(&last, (record.ts, record.seq))
             {
-                last = Some(record);
+                last = Some(record.into());
             }
         }
-        let nothing_later = |range: TimeRange, last: &Option<RawRecord<'_>>| {
-            range.first > at || last.is_some_and(|last| range.last < last.ts)
+        let nothing_later = |range: TimeRange, last: &Option<ReadRecord<'_>>| {
+            range.first > at || last.as_ref().is_some_and(|last| range.last < last.ts())
         };
         for file in self.pieces.tables.iter().rev() {
             // The file's own range first: looking up the series in every file costs more than the rest.
@@ -186,9 +202,23 @@ impl Snapshot {
                 continue;
             }
             if let Some(record) = piece::last_in_file(&series, at, piece::shown_of(&series, hidden))?
-                && later(&last, &record)
+                && later(&last, (record.ts, record.seq))
             {
-                last = Some(record);
+                last = Some(record.into());
+            }
+        }
+        for (file, span) in self.pieces.history.series(table, symbol).rev() {
+            let range = TimeRange { first: span.ts_first, last: span.ts_last };
+            if nothing_later(range, &last) || span.seq_min > self.visible_seq {
+                continue;
+            }
+            let found = file.last(symbol, at, |seq| !hidden.contains(seq)).map_err(Box::new)?;
+            if let Some(record) = found.and_then(decoded) {
+                // What lies in files before this one is earlier.
+                if later(&last, record.key()) {
+                    last = Some(record);
+                }
+                break;
             }
         }
         Ok(last)
@@ -200,7 +230,7 @@ impl Snapshot {
         table: TableId,
         column: &str,
         id: Id<'a>,
-    ) -> Result<Vec<RawRecord<'a>>, ReadError> {
+    ) -> Result<Vec<ReadRecord<'a>>, ReadError> {
         let schema =
             self.schemas.get(table).ok_or_else(|| ReadError::UnknownTable(format!("number {}", table.0)))?;
         let Some(at) = schema.id_columns().find(|(_, known)| known.name == column).map(|(at, _)| at) else {
@@ -213,19 +243,22 @@ impl Snapshot {
         };
         // A text that spells a number is that number.
         let id = if let Id::Text(text) = id { Id::from(text) } else { id };
-        let mut found = Vec::new();
+        let mut found: Vec<ReadRecord<'a>> = Vec::new();
+        for file in self.pieces.history.files_of(table) {
+            found.extend(file.by_id(at, id).map_err(Box::new)?.into_iter().filter_map(decoded));
+        }
         for file in &self.pieces.tables {
             for record in file.by_id(table, at, id)? {
-                found.push(record?);
+                found.push(record?.into());
             }
         }
         for memtable in &self.pieces.memtables {
             let matches = memtable.by_id(schema, at, id, self.visible_seq, &self.symbols);
-            found.extend(matches.map(|(_, record)| record));
+            found.extend(matches.map(|(_, record)| record.into()));
         }
         let hidden = self.hidden(table);
-        found.retain(|record| !hidden.contains(record.seq));
-        found.sort_unstable_by_key(|record| record.seq);
+        found.retain(|record| !hidden.contains(record.seq()));
+        found.sort_unstable_by_key(ReadRecord::seq);
         Ok(found)
     }
 
@@ -242,6 +275,7 @@ impl Snapshot {
             return Ok(scan);
         }
         let hidden = self.hidden(table);
+        self.add_history(&mut scan, table, symbol, range, direction)?;
         for file in &self.pieces.tables {
             if file.time_range().overlaps(range)
                 && let Some(series) = file.series(table, symbol)
@@ -306,6 +340,7 @@ impl Snapshot {
                 memtable.series_of(table, self.visible_seq).filter_map(|symbol| self.symbols.name(symbol)),
             );
         }
+        names.extend(self.pieces.history.symbols_of(table, self.visible_seq));
         names.sort_unstable();
         names.dedup();
         names
@@ -319,6 +354,73 @@ impl Snapshot {
             self.pieces.memtables.iter().filter_map(|memtable| self.mem_series(memtable, table, symbol));
         files.map(|series| series.rows()).sum::<u64>()
             + memtables.map(|series| series.len() as u64).sum::<u64>()
+            + self.pieces.history.rows_of(table, symbol)
+    }
+
+    /// The history files that have the first records of a series in a range of time, each of which can be read as it is: no
+    /// record of another file or MemTable lies between, and nothing of the series in them is hidden; and the rest of the
+    /// range. A reader of columns spares himself the rows.
+    pub fn leading_history(
+        &self,
+        table: TableId,
+        symbol: &str,
+        range: TimeRange,
+    ) -> (Vec<&HistoryFile>, TimeRange) {
+        let others = self.first_outside_history(table, symbol, range);
+        let (mut leading, mut rest) = (Vec::new(), range);
+        for (file, span) in self.pieces.history.series(table, symbol) {
+            if rest.is_empty() || span.ts_last < rest.first {
+                continue;
+            }
+            let is_first = span.ts_first <= rest.last && span.ts_last.min(rest.last) < others;
+            let shown = self.hidden(table).among(span.seq_min, span.seq_max);
+            if !is_first || !matches!(shown, Shown::All) {
+                break;
+            }
+            leading.push(&**file);
+            rest = match span.ts_last.checked_add(1) {
+                Some(first) => TimeRange { first, last: rest.last },
+                None => TimeRange::EMPTY,
+            };
+        }
+        (leading, rest)
+    }
+
+    /// Before this time the series has no record in the range but in history.
+    fn first_outside_history(&self, table: TableId, symbol: &str, range: TimeRange) -> i64 {
+        let files = self.pieces.tables.iter().filter(|file| file.time_range().overlaps(range));
+        let files = files.filter_map(|file| file.series(table, symbol)).map(|series| series.time_range());
+        let first = files.filter(|times| times.overlaps(range)).map(|times| times.first).min();
+        let memtables = self.pieces.memtables.iter();
+        let memtables = memtables.filter_map(|memtable| self.mem_series(memtable, table, symbol));
+        let heads = memtables.filter_map(|series| series.scan(range, Direction::Forward).next());
+        heads.map(|record| record.ts).chain(first).min().unwrap_or(i64::MAX)
+    }
+
+    fn add_history<'a>(
+        &'a self,
+        scan: &mut SeriesScan<'a>,
+        table: TableId,
+        symbol: &str,
+        range: TimeRange,
+        direction: Direction,
+    ) -> Result<(), ReadError> {
+        let hidden = self.hidden(table);
+        let (mut files, mut seqs) = (Vec::new(), (u64::MAX, 0));
+        for (file, span) in self.pieces.history.series(table, symbol) {
+            let times = TimeRange { first: span.ts_first, last: span.ts_last };
+            if times.overlaps(range) && !matches!(hidden.among(span.seq_min, span.seq_max), Shown::Nothing) {
+                seqs = (seqs.0.min(span.seq_min), seqs.1.max(span.seq_max));
+                files.push(Arc::clone(file));
+            }
+        }
+        if files.is_empty() {
+            return Ok(());
+        }
+        if direction == Direction::Backward {
+            files.reverse();
+        }
+        scan.add_history(HistoryScan::new(symbol, range, direction, files), hidden.among(seqs.0, seqs.1))
     }
 
     #[inline]
@@ -345,6 +447,11 @@ impl Snapshot {
         let symbol = self.symbols.handle(symbol)?;
         memtable.series(Series { table, symbol }, self.visible_seq, &self.symbols)
     }
+}
+
+/// A row of a block as a record.
+fn decoded<'a>((block, at): (Arc<RowBlock>, usize)) -> Option<ReadRecord<'a>> {
+    ReadRecord::decoded(&block, at)
 }
 
 impl fmt::Debug for Snapshot {

@@ -2,8 +2,9 @@
 
 use std::marker::PhantomData;
 
-use tapebook_record::{RawRecord, Record, StandardTable, TableId};
+use tapebook_record::{ReadRecord, Record, StandardTable, TableId};
 
+use super::history_scan::HistoryScan;
 use super::merge::{Merge, Source};
 use super::{ReadError, Snapshot};
 use crate::key::{Direction, TimeRange};
@@ -63,6 +64,11 @@ impl<'a> SeriesScan<'a> {
         }
     }
 
+    /// Adds what is shown of the series in history files.
+    pub(crate) fn add_history(&mut self, scan: HistoryScan, shown: Shown<'a>) -> Result<(), ReadError> {
+        self.add(Source::History(Box::new(scan)), shown)
+    }
+
     fn add(&mut self, source: Source<'a>, shown: Shown<'a>) -> Result<(), ReadError> {
         if let Some(file) = self.file.take() {
             self.merge.add(Source::File(file))?;
@@ -74,24 +80,24 @@ impl<'a> SeriesScan<'a> {
         Ok(())
     }
 
-    pub(super) fn choose(&mut self) {
+    pub(crate) fn choose(&mut self) {
         self.merge.choose();
     }
 
-    fn fail(&mut self, error: ReadError) -> Option<Result<RawRecord<'a>, ReadError>> {
+    fn fail(&mut self, error: ReadError) -> Option<Result<ReadRecord<'a>, ReadError>> {
         self.failed = true;
         Some(Err(error))
     }
 }
 
 impl<'a> Iterator for SeriesScan<'a> {
-    type Item = Result<RawRecord<'a>, ReadError>;
+    type Item = Result<ReadRecord<'a>, ReadError>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if let Some(file) = &mut self.file {
             return match file.next() {
-                Some(Ok(record)) => Some(Ok(record)),
+                Some(Ok(record)) => Some(Ok(record.into())),
                 Some(Err(error)) => {
                     self.file = None;
                     self.fail(error.into())
@@ -104,7 +110,7 @@ impl<'a> Iterator for SeriesScan<'a> {
         }
         match self.merge.next() {
             Ok(record) => record.map(Ok),
-            Err(error) => self.fail(error.into()),
+            Err(error) => self.fail(error),
         }
     }
 }
@@ -127,15 +133,16 @@ impl<'a, T: StandardTable> Iterator for RecordScan<'a, T> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         match self.scan.next()? {
-            Ok(raw) => Some(typed(raw)),
+            Ok(record) => Some(typed(record)),
             Err(error) => Some(Err(error)),
         }
     }
 }
 
 #[inline]
-pub(super) fn typed<T: StandardTable>(raw: RawRecord<'_>) -> Result<Record<'_, T>, ReadError> {
-    Record::new(raw).ok_or_else(|| ReadError::ShortRow { table: T::schema().name.to_string(), seq: raw.seq })
+pub(super) fn typed<T: StandardTable>(record: ReadRecord<'_>) -> Result<Record<'_, T>, ReadError> {
+    let seq = record.seq();
+    Record::new(record).ok_or_else(|| ReadError::ShortRow { table: T::schema().name.to_string(), seq })
 }
 
 /// Every record of a table, ordered by `(symbol name, ts, seq)`. Ends after the first error.
@@ -160,7 +167,7 @@ impl<'a> TableScan<'a> {
 }
 
 impl<'a> Iterator for TableScan<'a> {
-    type Item = Result<RawRecord<'a>, ReadError>;
+    type Item = Result<ReadRecord<'a>, ReadError>;
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {

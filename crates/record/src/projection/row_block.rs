@@ -142,6 +142,12 @@ impl RowBlock {
         })
     }
 
+    /// `(ts, seq)` of the row at a position; `None` behind the last one.
+    #[inline]
+    pub fn key(&self, at: usize) -> Option<(i64, u64)> {
+        self.heads.get(at).map(|head| (head.ts, head.seq))
+    }
+
     /// Replaces the rows by those of a batch with all columns of [`arrow_schema`] of the table. After an error the
     /// block is empty.
     pub fn fill(&mut self, batch: &RecordBatch) -> Result<(), RowBlockError> {

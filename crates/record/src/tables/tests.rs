@@ -89,7 +89,7 @@ macro_rules! test_table {
                 $(assert!(read.$flag().is_none());)*
                 assert_eq!((read.recv_ts(), read.feed_seq(), read.ts(), read.seq()), (None, None, 0, 1));
                 let schema = <$row<'static> as StandardTable>::schema();
-                assert_eq!(read.raw.row, schema.null_row());
+                assert_eq!(read.raw().row, schema.null_row());
             }
 
             proptest! {

@@ -86,7 +86,8 @@ fn history_file(file_id: u64, table: &TableFile) -> HistoryFile {
         times: table.times,
         seqs: table.seqs,
         bytes: 1 << 20,
-        delta: false,
+        tail_bytes: 100,
+        tail_crc: 0x1234_5678,
         path: format!("history/trades/p{}/{file_id:06}.parquet", table.partition),
     }
 }

@@ -34,10 +34,10 @@ fn a_table() -> impl Strategy<Value = TableFile> {
 }
 
 fn a_history() -> impl Strategy<Value = HistoryFile> {
-    (any::<(u64, u16, u64, u64, u64, bool)>(), times(), seqs(), any::<String>()).prop_map(
-        |((file_id, table, partition, rows, bytes, delta), times, seqs, path)| {
+    (any::<(u64, u16, u64, u64, u64, u64, u32)>(), times(), seqs(), any::<String>()).prop_map(
+        |((file_id, table, partition, rows, bytes, tail_bytes, tail_crc), times, seqs, path)| {
             let table = TableId(table);
-            HistoryFile { file_id, table, partition, rows, times, seqs, bytes, delta, path }
+            HistoryFile { file_id, table, partition, rows, times, seqs, bytes, tail_bytes, tail_crc, path }
         },
     )
 }

@@ -73,12 +73,19 @@ impl Reader {
             }
             // As tables that the row may not be of, too.
             black_box(
-                Record::<Trade>::new(record).map(|trade| (trade.price(), trade.venue(), trade.trade_id())),
+                Record::<Trade>::new(record)
+                    .as_ref()
+                    .map(|trade| (trade.price(), trade.venue(), trade.trade_id())),
             );
             black_box(
-                Record::<BookSnapshot>::new(record).and_then(|book| book.bids()).map(|bids| bids.len()),
+                Record::<BookSnapshot>::new(record)
+                    .as_ref()
+                    .and_then(|book| book.bids())
+                    .map(|bids| bids.len()),
             );
-            black_box(Record::<Balance>::new(record).map(|balance| (balance.account(), balance.frozen())));
+            black_box(
+                Record::<Balance>::new(record).as_ref().map(|balance| (balance.account(), balance.frozen())),
+            );
             #[cfg(feature = "arrow")]
             self.projections[usize::from(schema.id.0) - 1].append(&[record]);
         }

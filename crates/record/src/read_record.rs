@@ -1,0 +1,92 @@
+//! A record as a read hands it out: in place, or in a block that it shares.
+
+use std::fmt;
+#[cfg(feature = "arrow")]
+use std::sync::Arc;
+
+#[cfg(feature = "arrow")]
+use crate::projection::RowBlock;
+use crate::record::RawRecord;
+
+/// A record that was found.
+///
+/// Where its bytes lie in memory or in a mapped file, it refers to them. Where its row had to be made from the columns of
+/// a history file, it holds on to the block that it was made in, which goes when the last record of it goes. Either way
+/// [`ReadRecord::raw`] gives the row.
+#[derive(Clone)]
+pub struct ReadRecord<'a> {
+    place: Place<'a>,
+}
+
+#[derive(Clone)]
+enum Place<'a> {
+    Stored(RawRecord<'a>),
+    #[cfg(feature = "arrow")]
+    Decoded {
+        block: Arc<RowBlock>,
+        /// Below the block's length.
+        at: usize,
+    },
+}
+
+impl<'a> ReadRecord<'a> {
+    /// A row of a block that was made from columns; `None` behind its last one.
+    #[cfg(feature = "arrow")]
+    pub fn decoded(block: &Arc<RowBlock>, at: usize) -> Option<Self> {
+        (at < block.len()).then(|| Self { place: Place::Decoded { block: Arc::clone(block), at } })
+    }
+
+    /// The row and its place in the journal.
+    #[inline]
+    pub fn raw(&self) -> RawRecord<'_> {
+        match &self.place {
+            Place::Stored(raw) => *raw,
+            #[cfg(feature = "arrow")]
+            Place::Decoded { block, at } => block.get(*at).expect("its place is in the block"),
+        }
+    }
+
+    /// Event time, nanoseconds since the epoch, UTC.
+    #[inline]
+    pub fn ts(&self) -> i64 {
+        self.key().0
+    }
+
+    /// Position in the journal.
+    #[inline]
+    pub fn seq(&self) -> u64 {
+        self.key().1
+    }
+
+    /// What orders the records of a series: `(ts, seq)`.
+    #[inline]
+    pub fn key(&self) -> (i64, u64) {
+        match &self.place {
+            Place::Stored(raw) => (raw.ts, raw.seq),
+            #[cfg(feature = "arrow")]
+            Place::Decoded { block, at } => block.key(*at).expect("its place is in the block"),
+        }
+    }
+
+    /// What the record is about.
+    #[inline]
+    pub fn symbol(&self) -> &str {
+        self.raw().symbol
+    }
+}
+
+impl<'a> From<RawRecord<'a>> for ReadRecord<'a> {
+    #[inline]
+    fn from(raw: RawRecord<'a>) -> Self {
+        Self { place: Place::Stored(raw) }
+    }
+}
+
+impl fmt::Debug for ReadRecord<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.raw().fmt(f)
+    }
+}
+
+/// A record is as large in a merge as its references are.
+const _: () = assert!(size_of::<ReadRecord<'_>>() == size_of::<RawRecord<'_>>());

@@ -1,0 +1,49 @@
+"""Counts the rows of a folder of Parquet files again and again, each time from scratch, until its input ends.
+
+Usage: count.py READER FOLDER. Prints a line for each time: rows, different values of `seq`, their sum.
+"""
+
+import sys
+import threading
+
+reader, folder = sys.argv[1:]
+files = f"{folder}/*.parquet"
+
+
+def with_duckdb():
+    import duckdb
+
+    query = f"SELECT count(*), count(DISTINCT seq), sum(seq) FROM read_parquet('{files}')"
+    return lambda: duckdb.connect().execute(query).fetchone()
+
+
+def with_polars():
+    import polars
+
+    def count():
+        seq = polars.col("seq")
+        asked = [seq.len().alias("rows"), seq.n_unique().alias("different"), seq.sum().alias("sum")]
+        return polars.scan_parquet(files).select(asked).collect().row(0)
+
+    return count
+
+
+def with_pandas():
+    import pandas
+
+    def count():
+        seq = pandas.read_parquet(folder, columns=["seq"])["seq"]
+        return len(seq), seq.nunique(), seq.sum()
+
+    return count
+
+
+count = {"duckdb": with_duckdb, "polars": with_polars, "pandas": with_pandas}[reader]()
+ended = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+while True:
+    last = ended.is_set()
+    print(*(int(value) for value in count()), flush=True)
+    # Once more after the end, so that the last line is of what is there for good.
+    if last:
+        break
