@@ -1,6 +1,7 @@
 //! History files from outside: one binary, one scenario to a file.
 
 mod damage;
+mod fixtures;
 mod format_page;
 mod layouts;
 mod model;

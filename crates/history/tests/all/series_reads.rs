@@ -59,7 +59,7 @@ fn row_at(found: &(Arc<RowBlock>, usize)) -> Whole {
 }
 
 /// All blocks, in the order in which they come.
-fn collect(mut blocks: HistoryBlocks) -> Result<Vec<Vec<Whole>>, HistoryError> {
+pub fn collect(mut blocks: HistoryBlocks) -> Result<Vec<Vec<Whole>>, HistoryError> {
     let mut found = Vec::new();
     while let Some(block) = blocks.next()? {
         assert!(!block.is_empty());
