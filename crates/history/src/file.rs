@@ -5,33 +5,27 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::errors::ParquetError;
-use parquet::file::metadata::{FileMetaData, PageIndexPolicy, ParquetMetaDataReader};
 use tapebook_record::projection::{RowBlock, arrow_schema};
 use tapebook_record::{Id, TableId, TableSchema};
-use tapebook_vfs::{File, OpenMode, Vfs};
+use tapebook_vfs::{OpenMode, Vfs};
 
-use crate::HISTORY_FORMAT;
 use crate::batches::HistoryBatches;
 use crate::blocks::HistoryBlocks;
 use crate::by_id;
 use crate::decoder::decoding;
 use crate::directory::{self, SeriesSpan};
 use crate::error::{HistoryError, Part, io_error, structure};
+use crate::footer::{self, facts_of, footer_facts, read_end};
 use crate::grains::GRAIN_BYTES;
-use crate::identity::{ChecksumKind, HistoryIdentity, HistorySeal, TAIL_BYTES_MAX};
-use crate::metadata::{Facts, FactsError};
+use crate::identity::{ChecksumKind, HistoryIdentity, HistorySeal};
+use crate::metadata::Facts;
 use crate::pages::KeyPages;
-use crate::range::{NO_SEQS, hull};
 use crate::rows::HistoryRows;
 use crate::search;
 use crate::selection::Selection;
 use crate::verified::VerifiedFile;
-
-/// `PAR1`, and in front of it the footer's length.
-const TRAILER_BYTES: u64 = 8;
+use crate::verify;
 
 /// A file of history: its metadata in memory, its rows on disk. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -91,11 +85,7 @@ impl HistoryFile {
             });
         }
         let source = VerifiedFile::new(&path, &file, identity, tail_offset, tail.clone(), Vec::new());
-        let parquet = decoding(&path, Part::Footer, || {
-            ParquetMetaDataReader::new()
-                .with_page_index_policy(PageIndexPolicy::Required)
-                .parse_and_finish(&source)
-        })?;
+        let parquet = footer::parse(&path, footer::of_tail(&path, &tail)?)?;
         let facts = facts_of(&path, parquet.file_metadata())?;
         check_identity(&path, identity, facts.identity)?;
         check_table(&path, schema, &facts)?;
@@ -124,6 +114,7 @@ impl HistoryFile {
             return fail(Part::Checksums, "there are fewer than grains");
         };
         let grains = checksums.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
+        let parquet = footer::with_page_index(&path, parquet, &source)?;
         let Some(pages) = KeyPages::of(&parquet) else {
             return fail(Part::Footer, "the page index does not have the rows of the row groups");
         };
@@ -301,34 +292,9 @@ impl HistoryFile {
     }
 
     /// Reads everything: checks every byte against its checksum, decodes every row, and compares order, counts and ranges
-    /// with what the file says of itself.
+    /// with what the file says of itself, and times, sequence numbers and ids with page index and filters.
     pub fn verify(&self) -> Result<(), HistoryError> {
-        self.source.verify()?;
-        let mut rows = self.rows_of(&Selection::default())?;
-        for span in self.series.iter() {
-            let fail = |reason| Err(structure(&self.path, Part::Directory, reason));
-            let (mut last, mut seqs) = (None, NO_SEQS);
-            for _ in 0..span.rows {
-                let Some(row) = rows.next()? else {
-                    return fail("more rows than the pages have");
-                };
-                if row.symbol != span.symbol || last.is_some_and(|last| last >= (row.ts, row.seq)) {
-                    return fail("rows of another series, or out of order");
-                }
-                if last.is_none() && row.ts != span.ts_first {
-                    return fail("a first time that is not that of its first row");
-                }
-                last = Some((row.ts, row.seq));
-                seqs = hull(&seqs, &(row.seq..=row.seq));
-            }
-            if last.map(|(ts, _)| ts) != Some(span.ts_last) || seqs != (span.seq_min..=span.seq_max) {
-                return fail("ranges that are not those of its rows");
-            }
-        }
-        if rows.next()?.is_some() {
-            return Err(structure(&self.path, Part::Directory, "fewer rows than the pages have"));
-        }
-        Ok(())
+        verify::verify(self)
     }
 }
 
@@ -364,49 +330,4 @@ fn check_table(path: &Path, schema: &TableSchema, facts: &Facts) -> Result<(), H
         expected: format!("table {} ({}), layout up to {}", schema.id.0, schema.name, schema.layout),
         found: format!("table {} ({}), layout {}", facts.table_id, facts.table, facts.layout),
     })
-}
-
-fn facts_of(path: &Path, metadata: &FileMetaData) -> Result<Facts, HistoryError> {
-    let pairs = metadata.key_value_metadata().map(Vec::as_slice).unwrap_or_default();
-    Facts::read(pairs, HISTORY_FORMAT).map_err(|error| match error {
-        FactsError::NotOurs => {
-            let reason = "a Parquet file without tapebook.format";
-            HistoryError::NotHistory { path: path.to_path_buf(), reason }
-        }
-        FactsError::Newer(found) => HistoryError::NewerFormat { path: path.to_path_buf(), found },
-        FactsError::Bad(key) => structure(path, Part::Footer, format!("{key} is missing or cannot be")),
-    })
-}
-
-/// What the footer says, on nobody's word but its own.
-fn footer_facts(path: &Path, file: &Arc<dyn File>, file_bytes: u64) -> Result<Facts, HistoryError> {
-    let not_history = |reason| HistoryError::NotHistory { path: path.to_path_buf(), reason };
-    if file_bytes < 2 * TRAILER_BYTES {
-        return Err(not_history("too short for a Parquet file"));
-    }
-    let trailer = read_end(path, file, file_bytes, TRAILER_BYTES)?;
-    if trailer[4..] != *b"PAR1" {
-        return Err(not_history("it does not end with PAR1: it was cut off or never finished"));
-    }
-    let length = trailer.first_chunk().copied().map_or(0, u32::from_le_bytes);
-    let bytes = u64::from(length) + TRAILER_BYTES;
-    let footer = read_end(path, file, file_bytes, bytes)?;
-    let metadata = decoding::<_, ParquetError>(path, Part::Footer, || {
-        ParquetMetaDataReader::decode_metadata(&footer[..length as usize])
-    })?;
-    facts_of(path, metadata.file_metadata())
-}
-
-/// The last bytes of a file, bounded.
-fn read_end(path: &Path, file: &Arc<dyn File>, file_bytes: u64, bytes: u64) -> Result<Bytes, HistoryError> {
-    if bytes > file_bytes || bytes > TAIL_BYTES_MAX {
-        return Err(structure(
-            path,
-            Part::Footer,
-            format!("{bytes} bytes cannot stand behind the row groups"),
-        ));
-    }
-    let mut end = vec![0; bytes as usize];
-    file.read_exact_at(file_bytes - bytes, &mut end).map_err(|source| io_error(path, source))?;
-    Ok(end.into())
 }

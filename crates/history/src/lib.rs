@@ -60,6 +60,7 @@ mod directory;
 mod encodings;
 mod error;
 mod file;
+mod footer;
 mod grains;
 mod id_filter;
 mod identity;
@@ -74,7 +75,9 @@ mod rows;
 mod search;
 mod selection;
 mod series_rows;
+mod thrift;
 mod verified;
+mod verify;
 mod writer;
 
 pub use batches::HistoryBatches;

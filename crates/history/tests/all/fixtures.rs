@@ -1,13 +1,12 @@
 //! Files that were written when format 1 was new: they must be read for ever.
 
-use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tapebook_history::{HistoryFile, HistoryIdentity, HistorySeal, HistoryWriter, WriterOptions};
 use tapebook_record::record::{Value as Column, flags};
 use tapebook_record::{ColumnKind, RawRecord, Schemas, TableSchema};
-use tapebook_vfs::{MemoryVfs, OpenMode, Vfs};
+use tapebook_vfs::{RealVfs, Vfs};
 
 use crate::model::{Row, Rows, Value};
 use crate::series_reads::collect;
@@ -29,8 +28,8 @@ const fn seal(file_bytes: u64, tail_bytes: u64, tail_crc: u32) -> HistorySeal {
     HistorySeal { file_bytes, tail_bytes, tail_crc }
 }
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/format-1")
+fn path(table: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/format-1/{table}.parquet"))
 }
 
 /// Twelve rows of two series, with every third value missing.
@@ -77,11 +76,7 @@ fn schema(table: &str) -> Arc<TableSchema> {
 fn files_of_format_1_are_read() {
     for (table, columns, seal) in FILES {
         let schema = schema(table);
-        let (vfs, path) = (MemoryVfs::new(1), Path::new("/43.parquet"));
-        let bytes = std::fs::read(folder().join(format!("{table}.parquet"))).unwrap();
-        let file = vfs.open(path, OpenMode::CreateNew).unwrap();
-        file.write_all_at(0, &[IoSlice::new(&bytes)]).unwrap();
-        let file = HistoryFile::open(&vfs, path, IDENTITY, Some(seal), &schema).unwrap();
+        let file = HistoryFile::open(&RealVfs::new(), &path(table), IDENTITY, Some(seal), &schema).unwrap();
         file.verify().unwrap();
         assert_eq!((file.rows(), file.seq_range(), file.retractions_through()), (12, 1..=12, 9), "{table}");
         assert_eq!((file.row_layouts(), file.row_groups().len()), (1..=1, 2), "{table}");
@@ -113,15 +108,13 @@ fn files_of_format_1_are_read() {
 #[test]
 #[ignore = "the files of a released format never change"]
 fn write_the_files() {
-    std::fs::create_dir_all(folder()).unwrap();
     for (table, ..) in FILES {
         let schema = schema(table);
-        let (vfs, path) = (MemoryVfs::new(1), Path::new("/43.parquet"));
+        let vfs = RealVfs::new();
+        vfs.create_dir_all(path(table).parent().unwrap()).unwrap();
         let options = WriterOptions { row_group_rows: 8, ..WriterOptions::default() };
-        let mut writer = HistoryWriter::create(&vfs, path, IDENTITY, &schema, options).unwrap();
+        let mut writer = HistoryWriter::create(&vfs, &path(table), IDENTITY, &schema, options).unwrap();
         writer.add(&rows(&schema, schema.columns.len()).records()).unwrap();
         println!("{table}, {} columns: {:?}", schema.columns.len(), writer.finish(9).unwrap().seal);
-        let bytes = vfs.read_file(path, u64::MAX).unwrap();
-        std::fs::write(folder().join(format!("{table}.parquet")), bytes).unwrap();
     }
 }

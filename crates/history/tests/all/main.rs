@@ -7,6 +7,7 @@ mod layouts;
 mod model;
 mod pruning;
 mod refusals;
+mod resealed;
 mod round_trip;
 mod series_cost;
 mod series_reads;
