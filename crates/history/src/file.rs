@@ -14,13 +14,14 @@ use crate::batches::HistoryBatches;
 use crate::blocks::HistoryBlocks;
 use crate::by_id;
 use crate::decoder::decoding;
-use crate::directory::{self, SeriesSpan};
-use crate::error::{HistoryError, Part, io_error, structure};
-use crate::footer::{self, facts_of, footer_facts, read_end};
-use crate::grains::GRAIN_BYTES;
-use crate::identity::{ChecksumKind, HistoryIdentity, HistorySeal};
+use crate::directory::SeriesSpan;
+use crate::error::{HistoryError, Part, io_error};
+use crate::footer::footer_facts;
+use crate::identity::{HistoryIdentity, HistorySeal};
 use crate::metadata::Facts;
+use crate::open::Opened;
 use crate::pages::KeyPages;
+use crate::report::HistoryReport;
 use crate::rows::HistoryRows;
 use crate::search;
 use crate::selection::Selection;
@@ -53,84 +54,22 @@ impl HistoryFile {
         seal: Option<HistorySeal>,
         schema: &Arc<TableSchema>,
     ) -> Result<Self, HistoryError> {
-        let path: Arc<Path> = path.into();
-        let file = vfs.open(&path, OpenMode::Read).map_err(|source| io_error(&path, source))?;
-        let file_bytes = file.len().map_err(|source| io_error(&path, source))?;
-        let found = match seal {
-            Some(seal) if seal.file_bytes != file_bytes => {
-                let (path, expected) = (path.to_path_buf(), seal.file_bytes);
-                return Err(HistoryError::Length { path, expected, found: file_bytes });
-            }
-            Some(seal) => seal.tail_bytes,
-            None => file_bytes - footer_facts(&path, &file, file_bytes)?.tail.min(file_bytes),
-        };
-        let tail = read_end(&path, &file, file_bytes, found)?;
-        let tail_offset = file_bytes - found;
-        let mut crc = identity.checksum(ChecksumKind::Tail, tail_offset);
-        crc.update(&tail);
-        let tail_crc = crc.finish();
-        if let Some(seal) = seal
-            && seal.tail_crc != tail_crc
-        {
-            // Another file has other checksums as well: say that, where it can be told.
-            if let Ok(facts) = footer_facts(&path, &file, file_bytes) {
-                check_identity(&path, identity, facts.identity)?;
-            }
-            return Err(HistoryError::Checksum {
-                path: path.to_path_buf(),
-                offset: tail_offset,
-                part: Part::Tail,
-                expected: seal.tail_crc,
-                found: tail_crc,
-            });
-        }
-        let source = VerifiedFile::new(&path, &file, identity, tail_offset, tail.clone(), Vec::new());
-        let parquet = footer::parse(&path, footer::of_tail(&path, &tail)?)?;
-        let facts = facts_of(&path, parquet.file_metadata())?;
-        check_identity(&path, identity, facts.identity)?;
-        check_table(&path, schema, &facts)?;
-        let fail = |part, reason: &str| Err(structure(&path, part, reason));
-        if facts.tail != tail_offset || facts.grain_bytes != GRAIN_BYTES as u64 {
-            return fail(Part::Footer, "the tail does not begin where it should");
-        }
-        let sum = parquet
-            .row_groups()
-            .iter()
-            .try_fold(0_u64, |sum, group| sum.checked_add(u64::try_from(group.num_rows()).ok()?));
-        if sum != Some(facts.rows) || u64::try_from(parquet.file_metadata().num_rows()) != Ok(facts.rows) {
-            return fail(Part::Footer, "the row groups do not have the rows of the file");
-        }
-        let directory = usize::try_from(facts.directory_bytes).ok().filter(|bytes| *bytes <= tail.len());
-        let Some(directory_bytes) = directory else {
-            return fail(Part::Directory, "it lies behind the end of the file");
-        };
-        let series = directory::decode(&tail[..directory_bytes], facts.rows)
-            .map_err(|error| structure(&path, Part::Directory, error))?;
-        let grain_count = usize::try_from(tail_offset.div_ceil(GRAIN_BYTES as u64)).unwrap_or(usize::MAX);
-        let checksums = grain_count
-            .checked_mul(4)
-            .and_then(|bytes| tail.get(directory_bytes..directory_bytes.checked_add(bytes)?));
-        let Some(checksums) = checksums else {
-            return fail(Part::Checksums, "there are fewer than grains");
-        };
-        let grains = checksums.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
-        let parquet = footer::with_page_index(&path, parquet, &source)?;
-        let Some(pages) = KeyPages::of(&parquet) else {
-            return fail(Part::Footer, "the page index does not have the rows of the row groups");
-        };
-        let columns = file_columns(schema, facts.layout);
+        let opened = Opened::new(vfs, path, Some(identity), seal)?;
+        let path = opened.path;
+        check_table(&path, schema, &opened.facts)?;
+        let columns = file_columns(schema, opened.facts.layout);
         let metadata = decoding(&path, Part::Footer, || {
             let options = ArrowReaderOptions::new().with_schema(columns);
-            ArrowReaderMetadata::try_new(Arc::new(parquet), options)
+            ArrowReaderMetadata::try_new(Arc::new(opened.parquet), options)
         })?;
         Ok(Self {
-            source: source.with_grains(grains),
+            source: opened.source,
             schema: Arc::clone(schema),
             metadata,
-            facts: Arc::new(facts),
-            series: series.into(),
-            pages: Arc::new(pages),
-            seal: HistorySeal { file_bytes, tail_bytes: found, tail_crc },
+            facts: Arc::new(opened.facts),
+            series: opened.series.into(),
+            pages: Arc::new(opened.pages),
+            seal: opened.seal,
             path,
         })
     }
@@ -143,6 +82,12 @@ impl HistoryFile {
         let file_bytes = file.len().map_err(|source| io_error(&path, source))?;
         let facts = footer_facts(&path, &file, file_bytes)?;
         Ok((facts.identity, TableId(facts.table_id)))
+    }
+
+    /// Everything that the file at `path` says of itself, of whichever table it is. For tools, as
+    /// [`HistoryFile::identity_of`].
+    pub fn report_of(vfs: &dyn Vfs, path: &Path) -> Result<HistoryReport, HistoryError> {
+        Opened::new(vfs, path, None, None).map(|opened| HistoryReport::new(&opened))
     }
 
     /// The file's path.
@@ -308,17 +253,6 @@ fn file_columns(schema: &TableSchema, layout: u16) -> SchemaRef {
     let (own, all) = (own_columns(schema, layout), schema.columns.len());
     let kept = (0..2 + own).chain(2 + all..full.fields().len());
     Arc::new(Schema::new(kept.map(|at| full.field(at).clone()).collect::<Vec<_>>()))
-}
-
-fn check_identity(
-    path: &Path,
-    expected: HistoryIdentity,
-    found: HistoryIdentity,
-) -> Result<(), HistoryError> {
-    if expected == found {
-        return Ok(());
-    }
-    Err(HistoryError::WrongIdentity { path: path.to_path_buf(), expected, found })
 }
 
 fn check_table(path: &Path, schema: &TableSchema, facts: &Facts) -> Result<(), HistoryError> {
