@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
-use parquet::basic::Type;
+use parquet::basic::{Compression, Type};
 use tapebook_record::TableId;
 
 use crate::directory::SeriesSpan;
@@ -13,6 +13,8 @@ use crate::open::Opened;
 /// What a file says of itself, of whichever table it is. Its row groups are not read.
 #[derive(Clone, Debug)]
 pub struct HistoryReport {
+    /// The version of its format.
+    pub format: u16,
     /// Which file it is.
     pub identity: HistoryIdentity,
     /// What a manifest would keep of it.
@@ -97,7 +99,7 @@ impl HistoryReport {
             ColumnReport {
                 name: descriptor.path().string(),
                 encodings: encodings.collect::<BTreeSet<_>>().into_iter().collect(),
-                compression: chunks().next().map(|chunk| chunk.compression().to_string()).unwrap_or_default(),
+                compression: chunks().next().map(|chunk| name(chunk.compression())).unwrap_or_default(),
                 bytes: sum(chunks().map(|chunk| bytes(chunk.compressed_size()))),
                 uncompressed_bytes: sum(chunks().map(|chunk| bytes(chunk.uncompressed_size()))),
                 nulls: nulls.collect::<Option<Vec<u64>>>().map(|nulls| sum(nulls.into_iter())),
@@ -111,6 +113,7 @@ impl HistoryReport {
             bytes: bytes(group.compressed_size()),
         };
         Self {
+            format: facts.format,
             identity: facts.identity,
             seal: opened.seal,
             table_id: TableId(facts.table_id),
@@ -127,6 +130,11 @@ impl HistoryReport {
             series: opened.series.clone(),
         }
     }
+}
+
+/// Without the level, which no file says and the parquet crate makes up.
+fn name(compression: Compression) -> String {
+    compression.to_string().split('(').next().unwrap_or_default().to_owned()
 }
 
 /// Nobody vouches for the numbers.
