@@ -14,7 +14,7 @@ export RUSTC_BOOTSTRAP=1
 export ASAN_OPTIONS=detect_leaks=0
 
 if [ $# -eq 0 ]; then
-    set -- batch table import_csv manifest state log_frame log_segment_header log_segment_footer log_mark retraction
+    set -- batch table history import_csv manifest state log_frame log_segment_header log_segment_footer log_mark retraction
 fi
 
 cargo run --quiet --example seeds
@@ -22,9 +22,10 @@ failed=
 for target; do
     features=
     dictionary=
-    if [ "$target" = import_csv ]; then
-        features="--features import"
-    fi
+    case $target in
+    import_csv) features="--features import" ;;
+    history) features="--features history" ;;
+    esac
     if [ -f "dictionaries/$target.dict" ]; then
         dictionary="-dict=dictionaries/$target.dict"
     fi

@@ -69,6 +69,13 @@ fn main() -> Done {
     let state = state()?;
     put("state", "two-sections", &[&[SEALED], &state])?;
     put("state", "as-it-is", &[&[AS_IT_IS], &state])?;
+    for file in fs::read_dir(corpus.join("../../crates/history/tests/fixtures/format-1"))? {
+        let file = file?;
+        let (bytes, name) = (fs::read(file.path())?, file.file_name());
+        let name = name.to_string_lossy();
+        put("history", &name, &[&[SEALED], &bytes])?;
+        put("history", &format!("{name}-as-it-is"), &[&[AS_IT_IS], &bytes])?;
+    }
     for (at, (table, options, text)) in TEXTS.iter().enumerate() {
         put("import_csv", &format!("text-{at}"), &[&[table - 1, *options], text.as_bytes()])?;
     }

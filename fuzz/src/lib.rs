@@ -31,6 +31,9 @@ pub const FRAME_POSITION: LogPosition = LogPosition(69_632);
 /// The table file.
 pub const TABLE: TableIdentity = TableIdentity { cluster_id: CLUSTER_ID, file_id: 42 };
 
+/// The number of the file of history.
+pub const HISTORY_FILE_ID: u64 = 43;
+
 /// The data directory.
 pub const DIRECTORY: Identity = Identity { cluster_id: CLUSTER_ID, node_id: 7, epoch: 2, created_at: 1_000 };
 

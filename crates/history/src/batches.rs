@@ -18,7 +18,7 @@ use crate::error::{HistoryError, Part, structure};
 use crate::file::HistoryFile;
 use crate::prune::{Candidates, row_groups};
 use crate::selection::Selection;
-use crate::verified::VerifiedFile;
+use crate::verified::{Pages, VerifiedFile};
 
 /// An iterator over batches of rows in file order. After an error it is at its end.
 pub struct HistoryBatches {
@@ -88,13 +88,16 @@ impl HistoryBatches {
                 let metadata = file.metadata.metadata();
                 let (groups, rows, policy) = row_groups(metadata, &candidates.ranges);
                 let mask = ProjectionMask::roots(file.metadata.parquet_schema(), read.iter().copied());
-                ParquetRecordBatchReaderBuilder::new_with_metadata(source.clone(), file.metadata.clone())
-                    .with_projection(mask)
-                    .with_row_groups(groups)
-                    .with_row_selection(rows)
-                    .with_row_selection_policy(policy)
-                    .with_batch_size(batch_rows.max(1))
-                    .build()
+                ParquetRecordBatchReaderBuilder::new_with_metadata(
+                    Pages(source.clone()),
+                    file.metadata.clone(),
+                )
+                .with_projection(mask)
+                .with_row_groups(groups)
+                .with_row_selection(rows)
+                .with_row_selection_policy(policy)
+                .with_batch_size(batch_rows.max(1))
+                .build()
             })?)
         };
         Ok(Self {

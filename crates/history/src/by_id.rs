@@ -21,24 +21,23 @@ use crate::rows::BLOCK_ROWS;
 use crate::series_rows::block_of;
 
 /// Ids that are decoded at a time.
-const BATCH_ROWS: usize = 8192;
+pub(crate) const SCAN_ROWS: usize = 8192;
 
 pub(crate) fn by_id(
     file: &HistoryFile,
     column: usize,
     id: Id<'_>,
 ) -> Result<Vec<(Arc<RowBlock>, usize)>, HistoryError> {
-    let is_id = file.schema.columns.get(column).is_some_and(|column| column.kind == ColumnKind::Id);
     // A row has larger numbers as texts, and as such they are asked for.
     let is_possible = !matches!(id, Id::Number(number) if number >= ID_TEXT_BIT);
-    if !is_id || !is_possible || column >= file.own_columns() {
+    let Some(column) = IdColumn::of(file, column).filter(|_| is_possible) else {
         return Ok(Vec::new());
-    }
+    };
     // In the file every id is a text; a number is its canonical spelling.
     let text = id.to_string();
     let mut found = Vec::new();
-    for candidates in candidates(file, column + 2, &text)? {
-        found_among(file, column + 2, &text, candidates, &mut found)?;
+    for candidates in column.candidates(file, &text)? {
+        column.find(file, &text, candidates, &mut found)?;
     }
     let mut rows = Vec::new();
     if !found.is_empty() {
@@ -50,68 +49,95 @@ pub(crate) fn by_id(
     Ok(rows)
 }
 
-/// For each row group that may have the id, those of its rows that may.
-fn candidates(file: &HistoryFile, position: usize, id: &str) -> Result<Vec<Vec<Range<u64>>>, HistoryError> {
-    let schema = file.metadata.parquet_schema();
-    let leaf = (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == position);
-    let Some(leaf) = leaf else { return Ok(Vec::new()) };
-    let source = file.source.for_scan();
-    let mut candidates = Vec::new();
-    for (group, rows) in file.row_groups().into_iter().enumerate() {
-        let pages = pages_with(file, group, leaf, rows, id.as_bytes());
-        if pages.is_empty() {
-            continue;
-        }
-        let chunk = file.metadata.metadata().row_group(group).column(leaf);
-        let may_contain = decoding(&file.path, Part::Filters, || id_filter::may_contain(chunk, &source, id))
-            .map_err(|error| source.take_failure().unwrap_or(error))?;
-        if may_contain {
-            candidates.push(pages);
-        }
-    }
-    Ok(candidates)
+/// A column of ids that the file has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IdColumn {
+    /// The position in the table's Arrow schema.
+    pub(crate) position: usize,
+    /// The number of the Parquet column.
+    pub(crate) leaf: usize,
 }
 
-/// The rows of a row group in pages between whose least and greatest value the id lies. Those of long texts are cut, the
-/// greatest upwards, and bound all the same.
-fn pages_with(file: &HistoryFile, group: usize, leaf: usize, rows: Range<u64>, id: &[u8]) -> Vec<Range<u64>> {
-    let metadata = file.metadata.metadata();
-    let statistics = metadata.column_index().and_then(|index| index.get(group)?.get(leaf));
-    let pages = page_rows(metadata, group, leaf);
-    let (Some(ColumnIndexMetaData::BYTE_ARRAY(statistics)), Some(pages)) = (statistics, pages) else {
-        return vec![rows];
-    };
-    let mut ranges = Vec::new();
-    for (at, page) in pages.into_iter().enumerate() {
-        let known = (at as u64) < statistics.num_pages();
-        let excluded = known
-            && (statistics.is_null_page(at)
-                || statistics.min_value(at).is_some_and(|min| id < min)
-                || statistics.max_value(at).is_some_and(|max| id > max));
-        if !excluded {
-            push(&mut ranges, rows.start + page.start..rows.start + page.end);
+impl IdColumn {
+    /// `None` where the column, a position among the table's own, is none of ids or newer than the file.
+    pub(crate) fn of(file: &HistoryFile, column: usize) -> Option<Self> {
+        let is_id = file.schema.columns.get(column).is_some_and(|column| column.kind == ColumnKind::Id);
+        if !is_id || column >= file.own_columns() {
+            return None;
         }
+        let (schema, position) = (file.metadata.parquet_schema(), column + 2);
+        let leaf = (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == position)?;
+        Some(Self { position, leaf })
     }
-    ranges
-}
 
-/// Appends the places of the rows that have the id.
-fn found_among(
-    file: &HistoryFile,
-    position: usize,
-    id: &str,
-    candidates: Vec<Range<u64>>,
-    found: &mut Vec<Range<u64>>,
-) -> Result<(), HistoryError> {
-    let mut places = candidates.clone().into_iter().flatten();
-    for batch in HistoryBatches::at(file, &[position], candidates, BATCH_ROWS)? {
-        let batch = batch?;
-        let ids = batch.column(0).as_string_view();
-        for (at, place) in (0..ids.len()).zip(&mut places) {
-            if ids.is_valid(at) && ids.value(at) == id {
-                push(found, place..place + 1);
+    /// The rows of each page of a row group, from 0.
+    pub(crate) fn pages(&self, file: &HistoryFile, group: usize) -> Option<Vec<Range<u64>>> {
+        page_rows(file.metadata.metadata(), group, self.leaf)
+    }
+
+    /// True where the id does not lie between a page's least and greatest value. Those of long texts are cut, the greatest
+    /// upwards, and bound all the same.
+    pub(crate) fn excludes(&self, file: &HistoryFile, group: usize, page: usize, id: &str) -> bool {
+        let index = file.metadata.metadata().column_index();
+        let statistics = index.and_then(|index| index.get(group)?.get(self.leaf));
+        let Some(ColumnIndexMetaData::BYTE_ARRAY(statistics)) = statistics else {
+            return false;
+        };
+        let id = id.as_bytes();
+        (page as u64) < statistics.num_pages()
+            && (statistics.is_null_page(page)
+                || statistics.min_value(page).is_some_and(|min| id < min)
+                || statistics.max_value(page).is_some_and(|max| id > max))
+    }
+
+    /// For each row group that may have the id, those of its rows that may.
+    fn candidates(&self, file: &HistoryFile, id: &str) -> Result<Vec<Vec<Range<u64>>>, HistoryError> {
+        let source = file.source.for_scan();
+        let mut candidates = Vec::new();
+        for (group, rows) in file.row_groups().into_iter().enumerate() {
+            let mut ranges = Vec::new();
+            match self.pages(file, group) {
+                None => ranges.push(rows),
+                Some(pages) => {
+                    for (page, here) in pages.into_iter().enumerate() {
+                        if !self.excludes(file, group, page, id) {
+                            push(&mut ranges, rows.start + here.start..rows.start + here.end);
+                        }
+                    }
+                }
+            }
+            if ranges.is_empty() {
+                continue;
+            }
+            let chunk = file.metadata.metadata().row_group(group).column(self.leaf);
+            let may_contain =
+                decoding(&file.path, Part::Filters, || id_filter::may_contain(chunk, &source, id))
+                    .map_err(|error| source.take_failure().unwrap_or(error))?;
+            if may_contain {
+                candidates.push(ranges);
             }
         }
+        Ok(candidates)
     }
-    Ok(())
+
+    /// Appends the places of the rows that have the id.
+    fn find(
+        &self,
+        file: &HistoryFile,
+        id: &str,
+        candidates: Vec<Range<u64>>,
+        found: &mut Vec<Range<u64>>,
+    ) -> Result<(), HistoryError> {
+        let mut places = candidates.clone().into_iter().flatten();
+        for batch in HistoryBatches::at(file, &[self.position], candidates, SCAN_ROWS)? {
+            let batch = batch?;
+            let ids = batch.column(0).as_string_view();
+            for (at, place) in (0..ids.len()).zip(&mut places) {
+                if ids.is_valid(at) && ids.value(at) == id {
+                    push(found, place..place + 1);
+                }
+            }
+        }
+        Ok(())
+    }
 }

@@ -5,33 +5,28 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::errors::ParquetError;
-use parquet::file::metadata::{FileMetaData, PageIndexPolicy, ParquetMetaDataReader};
 use tapebook_record::projection::{RowBlock, arrow_schema};
 use tapebook_record::{Id, TableId, TableSchema};
-use tapebook_vfs::{File, OpenMode, Vfs};
+use tapebook_vfs::{OpenMode, Vfs};
 
-use crate::HISTORY_FORMAT;
 use crate::batches::HistoryBatches;
 use crate::blocks::HistoryBlocks;
 use crate::by_id;
 use crate::decoder::decoding;
-use crate::directory::{self, SeriesSpan};
-use crate::error::{HistoryError, Part, io_error, structure};
-use crate::grains::GRAIN_BYTES;
-use crate::identity::{ChecksumKind, HistoryIdentity, HistorySeal, TAIL_BYTES_MAX};
-use crate::metadata::{Facts, FactsError};
+use crate::directory::SeriesSpan;
+use crate::error::{HistoryError, Part, io_error};
+use crate::footer::footer_facts;
+use crate::identity::{HistoryIdentity, HistorySeal};
+use crate::metadata::Facts;
+use crate::open::Opened;
 use crate::pages::KeyPages;
-use crate::range::{NO_SEQS, hull};
+use crate::report::HistoryReport;
 use crate::rows::HistoryRows;
 use crate::search;
 use crate::selection::Selection;
 use crate::verified::VerifiedFile;
-
-/// `PAR1`, and in front of it the footer's length.
-const TRAILER_BYTES: u64 = 8;
+use crate::verify;
 
 /// A file of history: its metadata in memory, its rows on disk. Cloning shares it.
 #[derive(Clone, Debug)]
@@ -59,87 +54,22 @@ impl HistoryFile {
         seal: Option<HistorySeal>,
         schema: &Arc<TableSchema>,
     ) -> Result<Self, HistoryError> {
-        let path: Arc<Path> = path.into();
-        let file = vfs.open(&path, OpenMode::Read).map_err(|source| io_error(&path, source))?;
-        let file_bytes = file.len().map_err(|source| io_error(&path, source))?;
-        let found = match seal {
-            Some(seal) if seal.file_bytes != file_bytes => {
-                let (path, expected) = (path.to_path_buf(), seal.file_bytes);
-                return Err(HistoryError::Length { path, expected, found: file_bytes });
-            }
-            Some(seal) => seal.tail_bytes,
-            None => file_bytes - footer_facts(&path, &file, file_bytes)?.tail.min(file_bytes),
-        };
-        let tail = read_end(&path, &file, file_bytes, found)?;
-        let tail_offset = file_bytes - found;
-        let mut crc = identity.checksum(ChecksumKind::Tail, tail_offset);
-        crc.update(&tail);
-        let tail_crc = crc.finish();
-        if let Some(seal) = seal
-            && seal.tail_crc != tail_crc
-        {
-            // Another file has other checksums as well: say that, where it can be told.
-            if let Ok(facts) = footer_facts(&path, &file, file_bytes) {
-                check_identity(&path, identity, facts.identity)?;
-            }
-            return Err(HistoryError::Checksum {
-                path: path.to_path_buf(),
-                offset: tail_offset,
-                part: Part::Tail,
-                expected: seal.tail_crc,
-                found: tail_crc,
-            });
-        }
-        let source = VerifiedFile::new(&path, &file, identity, tail_offset, tail.clone(), Vec::new());
-        let parquet = decoding(&path, Part::Footer, || {
-            ParquetMetaDataReader::new()
-                .with_page_index_policy(PageIndexPolicy::Required)
-                .parse_and_finish(&source)
-        })?;
-        let facts = facts_of(&path, parquet.file_metadata())?;
-        check_identity(&path, identity, facts.identity)?;
-        check_table(&path, schema, &facts)?;
-        let fail = |part, reason: &str| Err(structure(&path, part, reason));
-        if facts.tail != tail_offset || facts.grain_bytes != GRAIN_BYTES as u64 {
-            return fail(Part::Footer, "the tail does not begin where it should");
-        }
-        let sum = parquet
-            .row_groups()
-            .iter()
-            .try_fold(0_u64, |sum, group| sum.checked_add(u64::try_from(group.num_rows()).ok()?));
-        if sum != Some(facts.rows) || u64::try_from(parquet.file_metadata().num_rows()) != Ok(facts.rows) {
-            return fail(Part::Footer, "the row groups do not have the rows of the file");
-        }
-        let directory = usize::try_from(facts.directory_bytes).ok().filter(|bytes| *bytes <= tail.len());
-        let Some(directory_bytes) = directory else {
-            return fail(Part::Directory, "it lies behind the end of the file");
-        };
-        let series = directory::decode(&tail[..directory_bytes], facts.rows)
-            .map_err(|error| structure(&path, Part::Directory, error))?;
-        let grain_count = usize::try_from(tail_offset.div_ceil(GRAIN_BYTES as u64)).unwrap_or(usize::MAX);
-        let checksums = grain_count
-            .checked_mul(4)
-            .and_then(|bytes| tail.get(directory_bytes..directory_bytes.checked_add(bytes)?));
-        let Some(checksums) = checksums else {
-            return fail(Part::Checksums, "there are fewer than grains");
-        };
-        let grains = checksums.as_chunks().0.iter().map(|bytes| u32::from_le_bytes(*bytes)).collect();
-        let Some(pages) = KeyPages::of(&parquet) else {
-            return fail(Part::Footer, "the page index does not have the rows of the row groups");
-        };
-        let columns = file_columns(schema, facts.layout);
+        let opened = Opened::new(vfs, path, Some(identity), seal)?;
+        let path = opened.path;
+        check_table(&path, schema, &opened.facts)?;
+        let columns = file_columns(schema, opened.facts.layout);
         let metadata = decoding(&path, Part::Footer, || {
             let options = ArrowReaderOptions::new().with_schema(columns);
-            ArrowReaderMetadata::try_new(Arc::new(parquet), options)
+            ArrowReaderMetadata::try_new(Arc::new(opened.parquet), options)
         })?;
         Ok(Self {
-            source: source.with_grains(grains),
+            source: opened.source,
             schema: Arc::clone(schema),
             metadata,
-            facts: Arc::new(facts),
-            series: series.into(),
-            pages: Arc::new(pages),
-            seal: HistorySeal { file_bytes, tail_bytes: found, tail_crc },
+            facts: Arc::new(opened.facts),
+            series: opened.series.into(),
+            pages: Arc::new(opened.pages),
+            seal: opened.seal,
             path,
         })
     }
@@ -152,6 +82,12 @@ impl HistoryFile {
         let file_bytes = file.len().map_err(|source| io_error(&path, source))?;
         let facts = footer_facts(&path, &file, file_bytes)?;
         Ok((facts.identity, TableId(facts.table_id)))
+    }
+
+    /// Everything that the file at `path` says of itself, of whichever table it is. For tools, as
+    /// [`HistoryFile::identity_of`].
+    pub fn report_of(vfs: &dyn Vfs, path: &Path) -> Result<HistoryReport, HistoryError> {
+        Opened::new(vfs, path, None, None).map(|opened| HistoryReport::new(&opened))
     }
 
     /// The file's path.
@@ -301,34 +237,9 @@ impl HistoryFile {
     }
 
     /// Reads everything: checks every byte against its checksum, decodes every row, and compares order, counts and ranges
-    /// with what the file says of itself.
+    /// with what the file says of itself, and times, sequence numbers and ids with page index and filters.
     pub fn verify(&self) -> Result<(), HistoryError> {
-        self.scrub(|_| true)?;
-        let mut rows = self.rows_of(&Selection::default())?;
-        for span in self.series.iter() {
-            let fail = |reason| Err(structure(&self.path, Part::Directory, reason));
-            let (mut last, mut seqs) = (None, NO_SEQS);
-            for _ in 0..span.rows {
-                let Some(row) = rows.next()? else {
-                    return fail("more rows than the pages have");
-                };
-                if row.symbol != span.symbol || last.is_some_and(|last| last >= (row.ts, row.seq)) {
-                    return fail("rows of another series, or out of order");
-                }
-                if last.is_none() && row.ts != span.ts_first {
-                    return fail("a first time that is not that of its first row");
-                }
-                last = Some((row.ts, row.seq));
-                seqs = hull(&seqs, &(row.seq..=row.seq));
-            }
-            if last.map(|(ts, _)| ts) != Some(span.ts_last) || seqs != (span.seq_min..=span.seq_max) {
-                return fail("ranges that are not those of its rows");
-            }
-        }
-        if rows.next()?.is_some() {
-            return Err(structure(&self.path, Part::Directory, "fewer rows than the pages have"));
-        }
-        Ok(())
+        verify::verify(self)
     }
 }
 
@@ -344,17 +255,6 @@ fn file_columns(schema: &TableSchema, layout: u16) -> SchemaRef {
     Arc::new(Schema::new(kept.map(|at| full.field(at).clone()).collect::<Vec<_>>()))
 }
 
-fn check_identity(
-    path: &Path,
-    expected: HistoryIdentity,
-    found: HistoryIdentity,
-) -> Result<(), HistoryError> {
-    if expected == found {
-        return Ok(());
-    }
-    Err(HistoryError::WrongIdentity { path: path.to_path_buf(), expected, found })
-}
-
 fn check_table(path: &Path, schema: &TableSchema, facts: &Facts) -> Result<(), HistoryError> {
     if facts.table_id == schema.id.0 && (1..=schema.layout).contains(&facts.layout) {
         return Ok(());
@@ -364,49 +264,4 @@ fn check_table(path: &Path, schema: &TableSchema, facts: &Facts) -> Result<(), H
         expected: format!("table {} ({}), layout up to {}", schema.id.0, schema.name, schema.layout),
         found: format!("table {} ({}), layout {}", facts.table_id, facts.table, facts.layout),
     })
-}
-
-fn facts_of(path: &Path, metadata: &FileMetaData) -> Result<Facts, HistoryError> {
-    let pairs = metadata.key_value_metadata().map(Vec::as_slice).unwrap_or_default();
-    Facts::read(pairs, HISTORY_FORMAT).map_err(|error| match error {
-        FactsError::NotOurs => {
-            let reason = "a Parquet file without tapebook.format";
-            HistoryError::NotHistory { path: path.to_path_buf(), reason }
-        }
-        FactsError::Newer(found) => HistoryError::NewerFormat { path: path.to_path_buf(), found },
-        FactsError::Bad(key) => structure(path, Part::Footer, format!("{key} is missing or cannot be")),
-    })
-}
-
-/// What the footer says, on nobody's word but its own.
-fn footer_facts(path: &Path, file: &Arc<dyn File>, file_bytes: u64) -> Result<Facts, HistoryError> {
-    let not_history = |reason| HistoryError::NotHistory { path: path.to_path_buf(), reason };
-    if file_bytes < 2 * TRAILER_BYTES {
-        return Err(not_history("too short for a Parquet file"));
-    }
-    let trailer = read_end(path, file, file_bytes, TRAILER_BYTES)?;
-    if trailer[4..] != *b"PAR1" {
-        return Err(not_history("it does not end with PAR1: it was cut off or never finished"));
-    }
-    let length = trailer.first_chunk().copied().map_or(0, u32::from_le_bytes);
-    let bytes = u64::from(length) + TRAILER_BYTES;
-    let footer = read_end(path, file, file_bytes, bytes)?;
-    let metadata = decoding::<_, ParquetError>(path, Part::Footer, || {
-        ParquetMetaDataReader::decode_metadata(&footer[..length as usize])
-    })?;
-    facts_of(path, metadata.file_metadata())
-}
-
-/// The last bytes of a file, bounded.
-fn read_end(path: &Path, file: &Arc<dyn File>, file_bytes: u64, bytes: u64) -> Result<Bytes, HistoryError> {
-    if bytes > file_bytes || bytes > TAIL_BYTES_MAX {
-        return Err(structure(
-            path,
-            Part::Footer,
-            format!("{bytes} bytes cannot stand behind the row groups"),
-        ));
-    }
-    let mut end = vec![0; bytes as usize];
-    file.read_exact_at(file_bytes - bytes, &mut end).map_err(|source| io_error(path, source))?;
-    Ok(end.into())
 }

@@ -14,11 +14,8 @@ const BLOCK_BYTES: u64 = 32;
 
 /// False where no row of the column chunk has that id; true where one may, or the chunk has no filter.
 pub(crate) fn may_contain<R: ChunkReader>(chunk: &ColumnChunkMetaData, source: &R, id: &str) -> Result<bool> {
-    let (Some(offset), Some(length)) = (chunk.bloom_filter_offset(), chunk.bloom_filter_length()) else {
+    let Some((offset, length)) = place(chunk)? else {
         return Ok(true);
-    };
-    let (Ok(offset), Ok(length)) = (u64::try_from(offset), u32::try_from(length)) else {
-        return Err(ParquetError::General("a Bloom filter lies nowhere".to_owned()));
     };
     // A header is shorter than the shortest filter, and the length of a filter is a power of two.
     let bits_bytes = length.checked_ilog2().map_or(0, |log| 1_u32 << log);
@@ -26,13 +23,32 @@ pub(crate) fn may_contain<R: ChunkReader>(chunk: &ColumnChunkMetaData, source: &
     let header = source.get_bytes(offset, header_bytes as usize)?;
     if u64::from(bits_bytes) < BLOCK_BYTES || *header != *header_of(bits_bytes) {
         // Written in some other way: all of it tells as well.
-        let filter = Sbbf::from_bytes(&source.get_bytes(offset, length as usize)?)?;
-        return Ok(filter.num_blocks() == 0 || filter.check(id));
+        return Ok(whole(chunk, source)?.is_none_or(|filter| filter.check(id)));
     }
     let blocks = u64::from(bits_bytes) / BLOCK_BYTES;
     let number = ((XxHash64::oneshot(0, id.as_bytes()) >> 32) * blocks) >> 32;
     let block = source.get_bytes(offset + header_bytes + number * BLOCK_BYTES, BLOCK_BYTES as usize)?;
     Ok(Sbbf::new(&block).check(id))
+}
+
+/// All of a column chunk's filter, `None` where it has none.
+pub(crate) fn whole<R: ChunkReader>(chunk: &ColumnChunkMetaData, source: &R) -> Result<Option<Sbbf>> {
+    let Some((offset, length)) = place(chunk)? else {
+        return Ok(None);
+    };
+    let filter = Sbbf::from_bytes(&source.get_bytes(offset, length as usize)?)?;
+    // One without a block answers nothing.
+    Ok((filter.num_blocks() > 0).then_some(filter))
+}
+
+fn place(chunk: &ColumnChunkMetaData) -> Result<Option<(u64, u32)>> {
+    let (Some(offset), Some(length)) = (chunk.bloom_filter_offset(), chunk.bloom_filter_length()) else {
+        return Ok(None);
+    };
+    match (u64::try_from(offset), u32::try_from(length)) {
+        (Ok(offset), Ok(length)) => Ok(Some((offset, length))),
+        _ => Err(ParquetError::General("a Bloom filter lies nowhere".to_owned())),
+    }
 }
 
 /// The header of a filter of so many bytes, in Thrift's compact encoding: its length, and that it is the only kind there is.

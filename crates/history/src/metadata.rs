@@ -26,6 +26,7 @@ const DIRECTORY_BYTES: &str = "tapebook.directory_bytes";
 /// What a file says of itself. Ranges of an empty file end before they begin.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Facts {
+    pub(crate) format: u16,
     pub(crate) identity: HistoryIdentity,
     pub(crate) table: String,
     pub(crate) table_id: u16,
@@ -54,12 +55,12 @@ pub(crate) enum FactsError {
 }
 
 impl Facts {
-    pub(crate) fn to_key_values(&self, format: u16) -> Vec<KeyValue> {
+    pub(crate) fn to_key_values(&self) -> Vec<KeyValue> {
         let range = |first: &dyn ToString, last: &dyn ToString| {
             format!("{}..={}", first.to_string(), last.to_string())
         };
         [
-            (FORMAT, format.to_string()),
+            (FORMAT, self.format.to_string()),
             (CLUSTER_ID, format!("{:032x}", self.identity.cluster_id)),
             (FILE_ID, self.identity.file_id.to_string()),
             (TABLE, self.table.clone()),
@@ -86,15 +87,16 @@ impl Facts {
         let Some(format) = pairs.get(FORMAT) else {
             return Err(FactsError::NotOurs);
         };
-        match format.parse::<u16>() {
+        let format = match format.parse::<u16>() {
             Ok(found) if found > newest => return Err(FactsError::Newer(found)),
-            Ok(found) if found > 0 => {}
+            Ok(found) if found > 0 => found,
             _ => return Err(FactsError::Bad(FORMAT)),
-        }
+        };
         let text = |key: &'static str| pairs.get(key).copied().ok_or(FactsError::Bad(key));
         let cluster_id =
             u128::from_str_radix(text(CLUSTER_ID)?, 16).map_err(|_| FactsError::Bad(CLUSTER_ID))?;
         Ok(Self {
+            format,
             identity: HistoryIdentity { cluster_id, file_id: number(FILE_ID, text(FILE_ID)?)? },
             table: text(TABLE)?.to_owned(),
             table_id: number(TABLE_ID, text(TABLE_ID)?)?,

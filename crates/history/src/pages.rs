@@ -15,11 +15,23 @@ pub(crate) struct Page {
     known: Option<(i64, i64)>,
 }
 
+impl Page {
+    /// False where the index excludes a time. Unlike sequence numbers, times are signed.
+    pub(crate) fn may_have_time(&self, ts: i64) -> bool {
+        self.known.is_none_or(|(min, max)| (min..=max).contains(&ts))
+    }
+
+    /// False where the index excludes a sequence number. Parquet orders them as unsigned and stores signed numbers.
+    pub(crate) fn may_have_seq(&self, seq: u64) -> bool {
+        self.known.is_none_or(|(min, max)| (min as u64..=max as u64).contains(&seq))
+    }
+}
+
 /// The pages of `ts` and of `seq`: of each column all rows of the file, in their order, no page empty.
 #[derive(Debug)]
 pub(crate) struct KeyPages {
     pub(crate) ts: Vec<Page>,
-    seq: Vec<Page>,
+    pub(crate) seq: Vec<Page>,
 }
 
 impl KeyPages {

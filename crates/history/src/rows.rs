@@ -7,9 +7,10 @@ use tapebook_record::RawRecord;
 use tapebook_record::projection::RowBlock;
 
 use crate::batches::HistoryBatches;
-use crate::error::{HistoryError, Part, structure};
+use crate::error::HistoryError;
 use crate::file::HistoryFile;
 use crate::selection::Selection;
+use crate::series_rows::fill;
 
 /// Rows that are decoded at a time.
 pub(crate) const BLOCK_ROWS: usize = 1024;
@@ -51,16 +52,17 @@ impl HistoryRows {
 
     #[cold]
     fn next_block(&mut self) -> Result<bool, HistoryError> {
-        self.at = 0;
+        // What was read stays at its end until there is something new, whatever happens here and however often.
+        self.at = self.block.len();
         let Some(batch) = self.batches.next().transpose()? else {
-            // What was read stays at its end, however often it is asked.
-            self.at = self.block.len();
             return Ok(false);
         };
-        if let Err(error) = self.block.fill(&batch) {
+        if let Err(error) = fill(&mut self.block, &self.path, &batch) {
             self.batches.end();
-            return Err(structure(&self.path, Part::Pages, error));
+            self.at = self.block.len();
+            return Err(error);
         }
+        self.at = 0;
         Ok(true)
     }
 }

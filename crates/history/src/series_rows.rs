@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{AsArray, RecordBatch};
 use tapebook_record::projection::RowBlock;
 
 use crate::batches::HistoryBatches;
@@ -12,6 +12,9 @@ use crate::directory::SeriesSpan;
 use crate::error::{HistoryError, Part, structure};
 use crate::file::HistoryFile;
 use crate::rows::BLOCK_ROWS;
+
+/// The most bytes of texts in one block: four times what rows of the greatest length have.
+const TEXT_BYTES_MAX: u64 = 256 << 20;
 
 /// Consecutive rows of one series, a block at a time. What the pages have there must be as many rows as the directory says,
 /// and of that series.
@@ -51,8 +54,19 @@ impl SeriesRows {
 
 /// The rows of a batch with all columns.
 pub(crate) fn block_of(file: &HistoryFile, batch: &RecordBatch) -> Result<Arc<RowBlock>, HistoryError> {
-    let path: &Path = &file.path;
     let mut block = RowBlock::new(&file.schema);
-    block.fill(batch).map_err(|error| structure(path, Part::Pages, error))?;
+    fill(&mut block, &file.path, batch)?;
     Ok(Arc::new(block))
+}
+
+/// Replaces the rows of a block by those of a batch with all columns.
+pub(crate) fn fill(block: &mut RowBlock, path: &Path, batch: &RecordBatch) -> Result<(), HistoryError> {
+    // In a dictionary a long text stands once, in rows as often as it is used.
+    let texts = batch.columns().iter().filter_map(|column| column.as_string_view_opt());
+    let text_bytes: u64 = texts.flat_map(|texts| texts.lengths()).map(u64::from).sum();
+    if text_bytes > TEXT_BYTES_MAX {
+        let reason = format!("{} rows with {text_bytes} bytes of texts", batch.num_rows());
+        return Err(structure(path, Part::Pages, reason));
+    }
+    block.fill(batch).map_err(|error| structure(path, Part::Pages, error))
 }

@@ -5,13 +5,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use parquet::errors::Result;
+use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 use tapebook_vfs::File;
 
 use crate::error::{HistoryError, Part, io_error};
 use crate::grains::{self, GRAIN_BYTES};
 use crate::identity::HistoryIdentity;
+use crate::thrift::is_sane_page_header;
 
 /// A file of which the tail is in memory, checked; everything before it is checked a grain at a time, whenever it is
 /// read. Cloning shares it.
@@ -154,6 +155,33 @@ impl ChunkReader for VerifiedFile {
 
     fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
         Ok(self.read(start, length)?)
+    }
+}
+
+/// Pages of the file, for a decoder that takes a page's header at its word.
+#[derive(Clone, Debug)]
+pub(crate) struct Pages(pub(crate) VerifiedFile);
+
+impl Length for Pages {
+    fn len(&self) -> u64 {
+        self.0.len()
+    }
+}
+
+impl ChunkReader for Pages {
+    type T = VerifiedRead;
+
+    fn get_read(&self, start: u64) -> Result<VerifiedRead> {
+        self.0.get_read(start)
+    }
+
+    /// With the page index each page is read at once, its header first.
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes> {
+        let page = self.0.get_bytes(start, length)?;
+        if is_sane_page_header(&page) {
+            return Ok(page);
+        }
+        Err(ParquetError::General(format!("the page at byte {start} declares more than there can be")))
     }
 }
 

@@ -290,6 +290,7 @@ impl HistoryWriter {
             self.file.write_all(&crc.to_le_bytes())?;
         }
         let facts = Facts {
+            format: HISTORY_FORMAT,
             identity: self.identity,
             table: self.schema.name.to_string(),
             table_id: self.schema.id.0,
@@ -303,7 +304,7 @@ impl HistoryWriter {
             grain_bytes: GRAIN_BYTES as u64,
             directory_bytes: directory.len() as u64,
         };
-        for pair in facts.to_key_values(HISTORY_FORMAT) {
+        for pair in facts.to_key_values() {
             self.file.append_key_value_metadata(pair);
         }
         let metadata = self.file.finish()?;

@@ -1,12 +1,14 @@
 //! Gives bytes the checksums that a writer would have given them. What cannot be sealed is left as it is.
 
 mod batch;
+mod history;
 mod log;
 mod manifest;
 mod state;
 mod table;
 
 pub use batch::batch;
+pub use history::{Tail, history};
 pub use log::{frame, mark, segment_footer, segment_header};
 pub use manifest::{manifest, preamble};
 pub use state::state;

@@ -1,6 +1,7 @@
 //! `tapebook inspect`: what is in a file of the database, in words. It takes no lock and changes nothing.
 
 mod batch;
+mod history;
 mod manifest;
 mod state;
 mod table;
@@ -32,6 +33,11 @@ enum InspectFile {
         /// The file
         path: PathBuf,
     },
+    /// A file of history (*.parquet): what it holds, how its columns are encoded, its filters and series
+    History {
+        /// The file
+        path: PathBuf,
+    },
     /// The manifest of a data directory: which files there are
     Manifest {
         /// The data directory, or the manifest in it
@@ -57,6 +63,7 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), CliError> {
     match &args.file {
         InspectFile::Wal { path } => wal::inspect(path, &mut page),
         InspectFile::Table { path } => table::inspect(path, &mut page),
+        InspectFile::History { path } => history::inspect(path, &mut page),
         InspectFile::Manifest { path } => manifest::inspect(path, &mut page),
         InspectFile::Batch { path, offset } => batch::inspect(path, *offset, &mut page),
         InspectFile::State { path } => state::inspect(path, &mut page),

@@ -72,10 +72,42 @@ fn files_are_described_in_words() {
     assert!(state.contains("last seq: 3") && state.contains("Symbols"), "{state}");
 }
 
+/// A file of history that every version must read.
+const HISTORY: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../history/tests/fixtures/format-1/trades.parquet");
+
+#[test]
+fn a_file_of_history_says_what_is_in_it() {
+    let place = Place::new();
+    let said = place.ok(&["inspect", "history", HISTORY]);
+    for part in [
+        "6200 bytes, format 1\n",
+        "file: 43 of cluster 00112233445566778899aabbccddeeff\n",
+        "table: trades (number 1), layout 1, rows had 1..1\n",
+        "rows: 12 in 2 series, 516.667 bytes a row\n",
+        "seq: 1..12\n",
+        "left out: rows that retractions up to number 9 hide\n",
+        "row groups: 2, at most 8 rows\n",
+        " before ZSTD; DELTA_BINARY_PACKED\n",
+        "series BINANCE.BTCUSDT: 7 rows, seq 1..7, ts 1970-01-01T00:00:00.000001000Z..",
+        "checked: every checksum and row, page index and filters\n",
+    ] {
+        assert!(said.contains(part), "{part} is not in\n{said}");
+    }
+    let filters = said.lines().find(|line| line.contains("  trade_id: ")).unwrap();
+    assert!(filters.contains("; filters ") && filters.contains(" NULL"), "{filters}");
+
+    let mut bytes = std::fs::read(HISTORY).unwrap();
+    bytes[100] ^= 1;
+    std::fs::write(place.path("damaged.parquet"), bytes).unwrap();
+    let line = place.fails_after_output(&["inspect", "history", "damaged.parquet"]);
+    assert!(line.contains("damaged.parquet, byte 0: grain 0 has checksum"), "{line}");
+}
+
 #[test]
 fn files_of_another_kind_are_refused() {
     let place = Place::with_trades();
-    for kind in ["wal", "table", "manifest", "batch", "state"] {
+    for kind in ["wal", "table", "history", "manifest", "batch", "state"] {
         let line = place.fails_after_output(&["inspect", kind, "trades.csv"]);
         assert!(line.contains("trades.csv") || line.contains("IDENTITY"), "{kind}: {line}");
     }

@@ -83,6 +83,9 @@ fn a_flipped_byte_without_a_seal_does_not_panic() {
     let tail = (seal.file_bytes - seal.tail_bytes) as usize;
     for (at, byte) in bytes.iter().enumerate() {
         file.write_all_at(at as u64, &[IoSlice::new(&[!byte])]).unwrap();
+        if let Err(error) = HistoryFile::report_of(&vfs, Path::new(PATH)) {
+            assert!(at >= tail && error.to_string().starts_with(PATH), "byte {at}: {error}");
+        }
         match read(&vfs, None, &schema) {
             Ok(found) => assert!(at >= tail || found == expected, "byte {at}"),
             Err(error) => assert!(error.to_string().starts_with(PATH), "byte {at}: {error}"),

@@ -180,3 +180,30 @@ fn a_read_that_fails_is_told_and_ends_the_scan() {
     let error = HistoryFile::open(&vfs, Path::new(PATH), IDENTITY, Some(seal), &schema).unwrap_err();
     assert!(matches!(error, HistoryError::Io { .. }), "{error}");
 }
+
+/// The rows of the block before the error must not come again.
+#[test]
+fn an_error_behind_the_first_block_ends_a_scan_too() {
+    let schema = schema("trades");
+    let rows: Vec<Row> = (0..1_500).map(|ts| Row::null(&schema, "A", ts)).collect();
+    let rows = Rows::new(&schema, &rows);
+    let memory = Arc::new(MemoryVfs::new(1));
+    let options = WriterOptions { row_group_rows: 1_200, ..WriterOptions::default() };
+    let seal = write(&*memory, &schema, options, &rows.records()).seal;
+    let vfs = FaultVfs::new(memory, FaultPlan::none());
+    let file = HistoryFile::open(&vfs, Path::new(PATH), IDENTITY, Some(seal), &schema).unwrap();
+    let mut scan = file.rows_of(&Selection::default()).unwrap();
+    let mut blocks = file.blocks("A", i64::MIN..=i64::MAX);
+    assert!(scan.next().unwrap().is_some() && blocks.next().unwrap().is_some());
+    vfs.set_plan(FaultPlan::none().with(FaultRule::new(Fault::OsError(5)).on(Operation::Read).for_ever()));
+    let mut found = 1;
+    while let Ok(row) = scan.next() {
+        assert_eq!(row.unwrap().ts, found);
+        found += 1;
+    }
+    assert!((1_024..1_500).contains(&found), "{found}");
+    assert!(blocks.next().is_err());
+    vfs.set_plan(FaultPlan::none());
+    assert!(scan.next().unwrap().is_none() && scan.next().unwrap().is_none());
+    assert!(blocks.next().unwrap().is_none());
+}

@@ -115,6 +115,12 @@ fn one_row_costs_a_page_of_each_column() {
         while blocks.next().unwrap().is_some() {}
     });
     assert!(all > 2 * most, "{all} reads");
+    // On the way back each page is read once, with its dictionary, and the last one twice.
+    let back = cost(&|file| {
+        let mut blocks = file.blocks_backward("B", i64::MIN..=i64::MAX);
+        while blocks.next().unwrap().is_some() {}
+    });
+    assert!(back <= 2 * all + most, "{back} reads, forward {all}");
 }
 
 /// Rows of 2 KiB each: the blocks of one page are far more than may wait, and still every row comes, in order.

@@ -33,7 +33,7 @@ fn id_of(at: u8) -> Option<String> {
 }
 
 /// Rows of some series, with times that repeat and ids that come again in several of them.
-fn rows_of(schema: &TableSchema, rows: &[(usize, i64, u8)]) -> Rows {
+pub fn rows_with_ids(schema: &TableSchema, rows: &[(usize, i64, u8)]) -> Rows {
     let id = schema.column_index("trade_id").unwrap();
     let mut rows: Vec<Row> = rows
         .iter()
@@ -54,12 +54,12 @@ fn sorted(rows: &Rows) -> Vec<RawRecord<'_>> {
     records
 }
 
-fn row_at(found: &(Arc<RowBlock>, usize)) -> Whole {
+pub fn row_at(found: &(Arc<RowBlock>, usize)) -> Whole {
     Whole::from(found.0.get(found.1).unwrap())
 }
 
 /// All blocks, in the order in which they come.
-fn collect(mut blocks: HistoryBlocks) -> Result<Vec<Vec<Whole>>, HistoryError> {
+pub fn collect(mut blocks: HistoryBlocks) -> Result<Vec<Vec<Whole>>, HistoryError> {
     let mut found = Vec::new();
     while let Some(block) = blocks.next()? {
         assert!(!block.is_empty());
@@ -131,7 +131,7 @@ proptest! {
         row_group_rows in prop_oneof![1..90_usize, Just(400_000)],
     ) {
         let schema = trades();
-        let rows = rows_of(&schema, &rows);
+        let rows = rows_with_ids(&schema, &rows);
         let records = sorted(&rows);
         let options = WriterOptions { row_group_rows, ..WriterOptions::default() };
         let (_vfs, file) = written(&schema, options, &records);
@@ -142,7 +142,7 @@ proptest! {
 #[test]
 fn numbers_that_a_row_cannot_hold_and_other_columns_have_no_rows() {
     let schema = trades();
-    let rows = rows_of(&schema, &[(0, 1, 7), (0, 2, 1)]);
+    let rows = rows_with_ids(&schema, &[(0, 1, 7), (0, 2, 1)]);
     let (_vfs, file) = written(&schema, WriterOptions::default(), &sorted(&rows));
     let id = schema.column_index("trade_id").unwrap();
     assert!(file.by_id(id, Id::Number(ID_TEXT_BIT + 5)).unwrap().is_empty());
@@ -169,7 +169,7 @@ fn a_file_and_its_scans_can_be_shared_and_sent() {
 fn a_read_of_a_damaged_file_is_right_or_refused() {
     let schema = trades();
     let rows: Vec<_> = (0..40_i64).map(|at| ((at / 14) as usize, at % 14, at as u8 % 12)).collect();
-    let rows = rows_of(&schema, &rows);
+    let rows = rows_with_ids(&schema, &rows);
     let records = sorted(&rows);
     let id = schema.column_index("trade_id").unwrap();
     let vfs = MemoryVfs::new(1);
