@@ -11,7 +11,7 @@ use super::BackupFile;
 const MAGIC: &[u8; 8] = b"TBKBKUP1";
 const FORMAT_VERSION: u32 = 1;
 /// The longest record that is read.
-pub(super) const RECORD_BYTES_MAX: u64 = 256 << 20;
+pub const BACKUP_RECORD_BYTES_MAX: u64 = 256 << 20;
 
 /// A backup: one moment of a database, and as much of its journal as was archived by then.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,6 +53,16 @@ impl Backup {
     /// Bytes of everything that it needs, shared with other backups or not.
     pub fn bytes(&self) -> u64 {
         self.objects().map(|file| file.bytes).sum()
+    }
+
+    /// The record's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        encode_record(self)
+    }
+
+    /// Decodes a record.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode_record(bytes)
     }
 
     /// Every object that it needs.
@@ -124,7 +134,9 @@ pub(super) fn decode_record(bytes: &[u8]) -> Result<Backup, DecodeError> {
     if fields.u32()? != FORMAT_VERSION {
         return bad(8, "a version that this program knows; a newer program wrote it");
     }
-    fields.raw(4)?;
+    if fields.u32()? != 0 {
+        return Err(fields.error("zeros at byte 12"));
+    }
     let number = fields.u64()?;
     let log = LogIdentity { cluster_id: fields.u128()?, node_id: fields.u64()? };
     let (epoch, created_at) = (fields.u64()?, fields.i64()?);
@@ -133,6 +145,9 @@ pub(super) fn decode_record(bytes: &[u8]) -> Result<Backup, DecodeError> {
     let mut rolling_hash = [0; 16];
     rolling_hash.copy_from_slice(fields.raw(16)?);
     let through = JournalPoint { entry, last_seq, rolling_hash };
+    if entry.index == u64::MAX || last_seq == u64::MAX {
+        return Err(fields.error("an entry and a sequence with one behind them"));
+    }
     let (commit_clock, log_start) = (fields.i64()?, fields.u64()?);
     let count = fields.count(32)?;
     let files = (0..count).map(|_| take_file(&mut fields)).collect::<Result<_, _>>()?;
@@ -140,7 +155,7 @@ pub(super) fn decode_record(bytes: &[u8]) -> Result<Backup, DecodeError> {
     for _ in 0..fields.count(56)? {
         let file = take_file(&mut fields)?;
         let (first_index, last_index, last_seq) = (fields.u64()?, fields.u64()?, fields.u64()?);
-        if first_index == 0 || last_index < first_index {
+        if first_index == 0 || last_index < first_index || last_index == u64::MAX || last_seq == u64::MAX {
             return Err(fields.error("a range of entries"));
         }
         archive.push(BackupArchiveFile { file, first_index, last_index, last_seq });
