@@ -13,6 +13,9 @@ const FORMAT_VERSION: u32 = 1;
 /// The longest record that is read.
 pub const BACKUP_RECORD_BYTES_MAX: u64 = 256 << 20;
 
+/// No backup is longer, so that lengths can be added.
+const BACKUP_BYTES_MAX: u64 = 1 << 56;
+
 /// A backup: one moment of a database, and as much of its journal as was archived by then.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Backup {
@@ -150,7 +153,7 @@ pub(super) fn decode_record(bytes: &[u8]) -> Result<Backup, DecodeError> {
     }
     let (commit_clock, log_start) = (fields.i64()?, fields.u64()?);
     let count = fields.count(32)?;
-    let files = (0..count).map(|_| take_file(&mut fields)).collect::<Result<_, _>>()?;
+    let files: Vec<_> = (0..count).map(|_| take_file(&mut fields)).collect::<Result<_, _>>()?;
     let mut archive = Vec::new();
     for _ in 0..fields.count(56)? {
         let file = take_file(&mut fields)?;
@@ -159,6 +162,11 @@ pub(super) fn decode_record(bytes: &[u8]) -> Result<Backup, DecodeError> {
             return Err(fields.error("a range of entries"));
         }
         archive.push(BackupArchiveFile { file, first_index, last_index, last_seq });
+    }
+    let lengths = files.iter().chain(archive.iter().map(|archived: &BackupArchiveFile| &archived.file));
+    let total = lengths.map(|file: &BackupFile| u128::from(file.bytes)).sum::<u128>();
+    if total > u128::from(BACKUP_BYTES_MAX) {
+        return Err(fields.error("lengths of objects that a store could hold"));
     }
     fields.finish()?;
     Ok(Backup { number, log, epoch, created_at, through, commit_clock, log_start, files, archive })
@@ -223,6 +231,31 @@ mod tests {
             let mut other = backup();
             other.files[0].name = name.to_owned();
             assert!(decode_record(&encode_record(&other)).is_err(), "{name}");
+        }
+    }
+
+    /// Found by fuzzing: the sum of all lengths overflowed where somebody asked for it.
+    #[test]
+    fn lengths_that_nothing_has_are_refused() {
+        for (bytes, sound) in [(BACKUP_BYTES_MAX / 2, true), (BACKUP_BYTES_MAX, false), (u64::MAX, false)] {
+            let mut other = backup();
+            other.files[0].bytes = bytes;
+            other.archive[0].file.bytes = bytes;
+            assert_eq!(decode_record(&encode_record(&other)).is_ok(), sound, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn what_has_nothing_behind_it_is_refused() {
+        for change in 0..4 {
+            let mut other = backup();
+            match change {
+                0 => other.through.entry.index = u64::MAX,
+                1 => other.through.last_seq = u64::MAX,
+                2 => other.archive[0].last_index = u64::MAX,
+                _ => other.archive[0].last_seq = u64::MAX,
+            }
+            assert!(decode_record(&encode_record(&other)).is_err(), "{change}");
         }
     }
 
