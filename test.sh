@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs every check and every test of Tapebook; the only thing it needs is cargo with rustfmt and clippy.
+# Runs every check and every test of Tapebook. It needs cargo with rustfmt and clippy, and Python 3.10 or newer with venv for
+# the S3 server that backups are tested against, which is installed into the target directory.
 #
 # Tests over real market data read $TAPEBOOK_TEST_DATA (default ../shared/data). Where that is missing they say
 # so and are left out; with TAPEBOOK_REQUIRE_TEST_DATA=1 they fail instead.
@@ -21,6 +22,9 @@ cargo clippy --workspace --all-targets -- -D warnings
 
 step 'documentation'
 RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
+
+step 'S3 server for the tests'
+scripts/s3-server/install.sh
 
 step 'tests'
 cargo test --workspace
