@@ -1,11 +1,15 @@
 //! Gives bytes the checksums that a writer would have given them. What cannot be sealed is left as it is.
 
+mod archive;
+mod backup;
 mod batch;
 mod log;
 mod manifest;
 mod state;
 mod table;
 
+pub use archive::{archive, archive_of};
+pub use backup::backup;
 pub use batch::batch;
 pub use log::{frame, mark, segment_footer, segment_header};
 pub use manifest::{manifest, preamble};
