@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every check and every test of Tapebook; it needs cargo with rustfmt and clippy, and Python 3.10
-# or newer with venv for the programs of others that read history files, which it installs into the target directory.
+# Runs every check and every test of Tapebook. It needs cargo with rustfmt and clippy, and Python 3.10 or newer with venv for
+# the programs of others that read history files and serve S3, which it installs into the target directory.
 #
 # Tests over real market data read $TAPEBOOK_TEST_DATA (default ../shared/data). Where that is missing they say
 # so and are left out; with TAPEBOOK_REQUIRE_TEST_DATA=1 they fail instead.
@@ -23,8 +23,9 @@ cargo clippy --workspace --all-targets -- -D warnings
 step 'documentation'
 RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
 
-step 'programs that read history'
+step 'programs of others that tests run against'
 scripts/install-tools.sh readers
+scripts/install-tools.sh s3-server
 
 step 'tests'
 cargo test --workspace

@@ -14,7 +14,7 @@ export RUSTC_BOOTSTRAP=1
 export ASAN_OPTIONS=detect_leaks=0
 
 if [ $# -eq 0 ]; then
-    set -- batch table history import_csv manifest state log_frame log_segment_header log_segment_footer log_mark retraction
+    set -- batch table history import_csv manifest state log_frame log_segment_header log_segment_footer log_mark retraction archive backup
 fi
 
 cargo run --quiet --example seeds

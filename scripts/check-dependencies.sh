@@ -36,6 +36,19 @@ only() {
     done
 }
 
+# never CRATE LIBRARY...: nothing that CRATE compiles is one of these.
+never() {
+    local crate=$1 library
+    shift
+    for library in "$@"; do
+        if cargo tree --package "$crate" --edges normal --prefix none --format '{p}' --offline | awk '{ print $1 }' \
+            | grep -qx "$library"; then
+            echo "$crate must not compile $library" >&2
+            failed=1
+        fi
+    done
+}
+
 # Every dependency with its features, as the options of `cargo tree` select and unify them.
 dependencies_with_features() {
     cargo tree "$@" --prefix none --format '{p} {f}' --offline | sed 's/ (\*)$//' | sort -u
@@ -52,9 +65,12 @@ may tapebook-lsm tapebook-history tapebook-record tapebook-vfs
 may tapebook-history tapebook-record tapebook-vfs
 may tapebook tapebook-history tapebook-lsm tapebook-record tapebook-vfs tapebook-wal
 may tapebook-query tapebook tapebook-history tapebook-record
+may tapebook-objects tapebook
 may tapebook-market tapebook-record
 may tapebook-import tapebook-record
 only datafusion tapebook-query
+only object_store tapebook-objects
+never tapebook tokio hyper reqwest object_store
 only memmap2 tapebook-vfs
 only rustix tapebook-vfs
 

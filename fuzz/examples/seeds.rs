@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use tapebook_fuzz::{AS_IT_IS, DIRECTORY, SEALED, TABLE, manifest_file};
+use tapebook_fuzz::{AS_IT_IS, DIRECTORY, LOG, SEALED, TABLE, manifest_file};
 use tapebook_lsm::key::TimeRange;
 use tapebook_lsm::manifest::{
     LogId, LogRange, Manifest, Partition, SectionTag, SeqRange, StateHeader, StateRef, StateSection,
@@ -19,11 +19,14 @@ use tapebook_record::{
     RawRecord, Schemas, Side, TableId, Tick, Trade,
 };
 use tapebook_vfs::{MemoryVfs, Vfs};
+use tapebook_wal::{ArchiveHeader, ArchiveWriter, EntryKind, FrameMeta, JournalPoint, archive_name};
 
 type Done<T = ()> = Result<T, Box<dyn Error>>;
 
 /// The first byte of an input that consists of the edits of a manifest.
 const EDITS: u8 = 2;
+/// The first byte of an input that consists of entries of the archive; one more puts them at the end of all indexes.
+const ENTRIES: u8 = 2;
 /// The first byte of an input that is a whole manifest to be sealed.
 const WHOLE: u8 = 3;
 
@@ -61,6 +64,21 @@ fn main() -> Done {
         put(target, "example-twice", &[&[SEALED], &bytes, &bytes])?;
         put(target, "example-as-it-is", &[&[AS_IT_IS], &bytes])?;
     }
+    let page = fs::read_to_string(corpus.join("../../docs/format/backup.md"))?;
+    let record = example(&page, "backup-record")?;
+    put("backup", "example", &[&[SEALED], &record])?;
+    put("backup", "as-it-is", &[&[AS_IT_IS], &record])?;
+    let page = fs::read_to_string(corpus.join("../../docs/format/archive.md"))?;
+    let entry = example(&page, "archive-entry")?;
+    put("archive", "entry", &[&[ENTRIES], &entry])?;
+    let mut last = entry.clone();
+    last[24..32].copy_from_slice(&(u64::MAX - 2).to_le_bytes());
+    put("archive", "at-the-end", &[&[ENTRIES + 1], &last])?;
+    for payloads in [&[&b"ten records, opaque"[..]][..], &[b"a", b"", b"cd"]] {
+        let file = archived(payloads)?;
+        put("archive", &format!("sealed-{}", payloads.len()), &[&[SEALED], &file])?;
+        put("archive", &format!("as-it-is-{}", payloads.len()), &[&[AS_IT_IS], &file])?;
+    }
     let file = manifest()?;
     put("manifest", "edits", &[&[EDITS], &manifest_file::to_pieces(&file)])?;
     put("manifest", "whole", &[&[WHOLE], &file])?;
@@ -80,6 +98,31 @@ fn main() -> Done {
         put("import_csv", &format!("text-{at}"), &[&[table - 1, *options], text.as_bytes()])?;
     }
     Ok(())
+}
+
+/// A file of the archive with an entry for each payload.
+fn archived(payloads: &[&[u8]]) -> Done<Vec<u8>> {
+    let disk = MemoryVfs::new(0);
+    let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+    let before = JournalPoint { last_seq: 100, ..JournalPoint::default() };
+    let header = ArchiveHeader { log: LOG, epoch: 1, before, previous: 0, created_at: 1000 };
+    let mut writer = ArchiveWriter::create(&vfs, Path::new("/"), header)?;
+    let mut entry = tapebook_wal::LogId::default();
+    for (place, payload) in (1..).zip(payloads) {
+        let meta = FrameMeta {
+            kind: EntryKind::Batch,
+            flags: 0,
+            term: 1,
+            leader_node: 7,
+            index: place,
+            proposed_at: 1000,
+        };
+        writer.add(&meta, 99 + place, 100 + place, payload)?;
+        entry = tapebook_wal::LogId { term: 1, leader_node: 7, index: place };
+    }
+    let last_seq = 100 + payloads.len() as u64;
+    writer.finish(JournalPoint { entry, last_seq, rolling_hash: [7; 16] })?;
+    Ok(disk.file_bytes(Path::new("/").join(archive_name(1)))?)
 }
 
 fn trade() -> Done<Batch> {

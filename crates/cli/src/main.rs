@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod backup_target;
 mod clock;
 mod commands;
 mod data_dir;

@@ -18,8 +18,11 @@ pub(crate) fn rfc3339(nanos: i64) -> String {
 
 /// `1 row`, `2 rows`.
 pub(crate) fn count(number: u64, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
+    match (number, noun.strip_suffix('y')) {
+        (1, _) => format!("1 {noun}"),
+        (_, Some(stem)) => format!("{number} {stem}ies"),
+        (_, None) => format!("{number} {noun}s"),
+    }
 }
 
 /// A number of bytes in the largest binary unit that leaves at least one.

@@ -32,6 +32,8 @@ pub(crate) struct Files {
     unused: Vec<u64>,
     /// Files that no version names any more, relative to the data directory.
     obsolete: Vec<String>,
+    /// How many read files by their names: while there is one, none is removed.
+    holders: usize,
     pub flushed: FlushedTimes,
     /// The current version for those who only look at it: files that it names may go any time.
     pub current: Arc<ArcSwap<Version>>,
@@ -49,6 +51,7 @@ impl Files {
             next_file_id,
             unused: Vec::new(),
             obsolete: Vec::new(),
+            holders: 0,
             flushed,
             current,
             archive,
@@ -111,11 +114,29 @@ impl Files {
     /// Removes what was retired. The rows are safe whatever becomes of this, and what stays is tried again with the
     /// next change, or by the next open.
     pub(crate) fn remove_retired(&mut self, store: &TableStore) -> Result<(), FlushError> {
+        if self.are_held() {
+            return Ok(());
+        }
         while let Some(name) = self.obsolete.last() {
             store.remove_if_there(&store.layout.root().join(name))?;
             self.obsolete.pop();
         }
         Ok(())
+    }
+
+    /// Keeps every file that is there now, until [`Files::release`].
+    pub(crate) fn hold(&mut self) {
+        self.holders += 1;
+    }
+
+    /// Ends one [`Files::hold`].
+    pub(crate) fn release(&mut self) {
+        self.holders = self.holders.checked_sub(1).expect("whoever releases files held them");
+    }
+
+    /// True where somebody reads files by their names.
+    pub(crate) fn are_held(&self) -> bool {
+        self.holders > 0
     }
 
     pub(crate) fn close(&mut self) -> Option<Manifest> {

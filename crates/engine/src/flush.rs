@@ -96,7 +96,7 @@ impl Flusher {
     fn tidy(&self, files: &mut Files, wal: &Wal<Committer>, applied_index: u64) -> Result<(), FlushError> {
         files.remove_retired(&self.store)?;
         wal.purge_through(applied_index)?;
-        if let Some(archive) = &files.archive {
+        if let Some(archive) = files.archive.as_ref().filter(|_| !files.are_held()) {
             archive.retain().map_err(ArchivingError::from)?;
         }
         Ok(())

@@ -61,8 +61,9 @@ mod verify_archive;
 pub use append::{Durability, PendingAppend, Receipt};
 pub use archive::ArchivingError;
 pub use backup::{
-    Backup, BackupArchiveFile, BackupError, BackupFile, BackupReport, BackupTarget, BackupVerifyReport,
-    DirectoryTarget, RestoreBound, RestoreReport, list_backups, restore, verify_backups,
+    BACKUP_RECORD_BYTES_MAX, Backup, BackupArchiveFile, BackupError, BackupFile, BackupReport, BackupTarget,
+    BackupVerifyReport, DirectoryTarget, RestoreBound, RestoreReport, TargetObject, list_backups,
+    read_backup, restore, verify_backups,
 };
 pub use checkpoint::{CheckpointError, CheckpointReport};
 pub use db::Db;

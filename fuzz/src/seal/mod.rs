@@ -1,5 +1,7 @@
 //! Gives bytes the checksums that a writer would have given them. What cannot be sealed is left as it is.
 
+mod archive;
+mod backup;
 mod batch;
 mod history;
 mod log;
@@ -7,6 +9,8 @@ mod manifest;
 mod state;
 mod table;
 
+pub use archive::{archive, archive_of};
+pub use backup::backup;
 pub use batch::batch;
 pub use history::{Tail, history};
 pub use log::{frame, mark, segment_footer, segment_header};

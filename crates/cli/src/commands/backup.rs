@@ -1,18 +1,17 @@
 //! `tapebook backup`: backups in another place, and a database out of them.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
-use tapebook::{
-    BackupError, BuildError, DirectoryTarget, RestoreBound, list_backups, restore, verify_backups,
-};
+use tapebook::{BackupError, BackupTarget, BuildError, RestoreBound, list_backups, restore, verify_backups};
 use tapebook_vfs::{RealVfs, Vfs};
 
 use crate::args::Shared;
+use crate::backup_target::{existing_target, new_target};
 use crate::error::{CliError, advice, stdout_error};
 use crate::text::{bytes, count, one_line, rfc3339};
 
@@ -27,25 +26,25 @@ pub(crate) struct BackupArgs {
 enum Action {
     /// Copies to the target what it lacks
     Create {
-        /// A directory for backups of this database
+        /// A directory for backups of this database, or s3://BUCKET/PREFIX
         #[arg(value_name = "TARGET")]
         target: PathBuf,
     },
     /// Shows the backups of a target, oldest first
     List {
-        /// The directory of the backups
+        /// The directory of the backups, or s3://BUCKET/PREFIX
         #[arg(value_name = "TARGET")]
         target: PathBuf,
     },
     /// Checks every object of a target, and that each backup can be restored
     Verify {
-        /// The directory of the backups
+        /// The directory of the backups, or s3://BUCKET/PREFIX
         #[arg(value_name = "TARGET")]
         target: PathBuf,
     },
     /// Fills the data directory, which must be missing or empty
     Restore {
-        /// The directory of the backups
+        /// The directory of the backups, or s3://BUCKET/PREFIX
         #[arg(value_name = "TARGET")]
         target: PathBuf,
         /// Up to the last whole batch that ends at this sequence number or before it
@@ -73,9 +72,10 @@ pub(crate) fn run(shared: &Shared, args: &BackupArgs) -> Result<(), CliError> {
     }
 }
 
-fn create(shared: &Shared, target: &PathBuf) -> Result<(), CliError> {
+fn create(shared: &Shared, target: &Path) -> Result<(), CliError> {
+    let to = new_target(target)?;
     let db = shared.data_dir().open_existing()?;
-    let report = db.backup(&at(target)).map_err(failed)?;
+    let report = db.backup(&*to).map_err(failed)?;
     db.close().map_err(CliError::failed)?;
     shared.log(format!(
         "backup {} in {}: seq 1..{}; copied {} ({}), {} there already",
@@ -89,8 +89,8 @@ fn create(shared: &Shared, target: &PathBuf) -> Result<(), CliError> {
     Ok(())
 }
 
-fn list(target: &PathBuf) -> Result<(), CliError> {
-    let backups = list_backups(&must_exist(target)?).map_err(failed)?;
+fn list(target: &Path) -> Result<(), CliError> {
+    let backups = list_backups(&*existing_target(target)?).map_err(failed)?;
     let mut out = io::stdout().lock();
     for backup in backups {
         let archived = match backup.archive.last() {
@@ -113,8 +113,8 @@ fn list(target: &PathBuf) -> Result<(), CliError> {
     Ok(())
 }
 
-fn verify(target: &PathBuf) -> Result<(), CliError> {
-    let report = verify_backups(&must_exist(target)?).map_err(failed)?;
+fn verify(target: &Path) -> Result<(), CliError> {
+    let report = verify_backups(&*existing_target(target)?).map_err(failed)?;
     let mut out = io::stdout().lock();
     for problem in &report.problems {
         writeln!(out, "{}", one_line(problem)).map_err(|error| stdout_error(&error))?;
@@ -129,11 +129,11 @@ fn verify(target: &PathBuf) -> Result<(), CliError> {
     Err(CliError::failed(format!("{}: {problems} found; make a backup to another target", target.display())))
 }
 
-fn fill(shared: &Shared, target: &PathBuf, bound: RestoreBound) -> Result<(), CliError> {
+fn fill(shared: &Shared, target: &Path, bound: RestoreBound) -> Result<(), CliError> {
     let dir = shared.data_dir();
     let vfs: Arc<dyn Vfs> = Arc::new(RealVfs::new());
-    let target = must_exist(target)?;
-    let report = restore(&target, &vfs, dir.path(), bound, "tapebook backup restore").map_err(failed)?;
+    let target: Box<dyn BackupTarget> = existing_target(target)?;
+    let report = restore(&*target, &vfs, dir.path(), bound, "tapebook backup restore").map_err(failed)?;
     let from = match report.backup {
         0 => "from the archive".to_owned(),
         number => format!("from backup {number} and {}", count(report.archived_entries, "archived entry")),
@@ -146,21 +146,6 @@ fn fill(shared: &Shared, target: &PathBuf, bound: RestoreBound) -> Result<(), Cl
         report.epoch
     )
     .map_err(|error| stdout_error(&error))
-}
-
-fn at(target: &PathBuf) -> DirectoryTarget {
-    DirectoryTarget::new(Arc::new(RealVfs::new()), target)
-}
-
-/// A target that is not there is nearly always a name mistyped.
-fn must_exist(target: &PathBuf) -> Result<DirectoryTarget, CliError> {
-    if RealVfs::new().exists(target).unwrap_or(true) {
-        return Ok(at(target));
-    }
-    let target = target.display();
-    Err(CliError::failed(format!(
-        "{target}: no such directory; `tapebook backup create {target}` begins one"
-    )))
 }
 
 fn failed(error: BackupError) -> CliError {

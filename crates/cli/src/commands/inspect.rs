@@ -1,5 +1,7 @@
 //! `tapebook inspect`: what is in a file of the database, in words. It takes no lock and changes nothing.
 
+mod archive;
+mod backup;
 mod batch;
 mod history;
 mod manifest;
@@ -10,6 +12,8 @@ mod wal;
 use std::fmt::Display;
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::path::{Path, PathBuf};
+
+use tapebook_wal::LogId;
 
 use crate::error::{CliError, stdout_error};
 use crate::text::rfc3339;
@@ -51,6 +55,20 @@ enum InspectFile {
         #[arg(long, value_name = "BYTES")]
         offset: Option<u64>,
     },
+    /// A file of the archive (archive/*.tape): where it begins and ends, its entries
+    Archive {
+        /// The file
+        path: PathBuf,
+    },
+    /// Records of backups: what each holds, and the objects that it needs
+    Backup {
+        /// The target of backups: a directory, or s3://BUCKET/PREFIX; or one record (backups/*.backup)
+        #[arg(value_name = "TARGET")]
+        target: PathBuf,
+        /// Only this backup
+        #[arg(long, value_name = "N")]
+        number: Option<u64>,
+    },
     /// A state file (state/*.state): what it includes, and its sections
     State {
         /// The file
@@ -66,6 +84,8 @@ pub(crate) fn run(args: &InspectArgs) -> Result<(), CliError> {
         InspectFile::History { path } => history::inspect(path, &mut page),
         InspectFile::Manifest { path } => manifest::inspect(path, &mut page),
         InspectFile::Batch { path, offset } => batch::inspect(path, *offset, &mut page),
+        InspectFile::Archive { path } => archive::inspect(path, &mut page),
+        InspectFile::Backup { target, number } => backup::inspect(target, *number, &mut page),
         InspectFile::State { path } => state::inspect(path, &mut page),
     }?;
     page.out.flush().map_err(|error| stdout_error(&error))
@@ -100,6 +120,10 @@ fn damaged(path: &Path, reason: impl Display) -> String {
 /// A clock in the format of files, where the smallest value means that there was none yet.
 fn clock(nanos: i64) -> String {
     if nanos == i64::MIN { "none".to_owned() } else { rfc3339(nanos) }
+}
+
+fn log_id(id: &LogId) -> String {
+    format!("index {} of term {} by node {}", id.index, id.term, id.leader_node)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -70,6 +70,39 @@ fn files_are_described_in_words() {
     let state = the_file(&place.path("db/state"), ".state");
     let state = place.ok(&["inspect", "state", state.to_str().unwrap()]);
     assert!(state.contains("last seq: 3") && state.contains("Symbols"), "{state}");
+
+    let path = the_file(&place.path("db/archive"), ".tape");
+    let archive = place.ok(&["inspect", "archive", path.to_str().unwrap()]);
+    assert!(archive.contains("through: index ") && archive.contains("last seq 3"), "{archive}");
+    assert!(archive.contains("  batch      index ") && archive.contains("seq 1.."), "{archive}");
+    assert!(archive.ends_with("checked: every checksum and index\n"), "{archive}");
+    let whole = std::fs::read(&path).unwrap();
+    for (at, place_of_it) in [(130, "at byte 128"), (whole.len() - 3, "at byte"), (20, "at byte 0")] {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let line = place.fails_after_output(&["inspect", "archive", path.to_str().unwrap()]);
+        assert!(line.contains(place_of_it) && line.contains(".tape"), "{at}: {line}");
+    }
+    std::fs::write(&path, whole).unwrap();
+
+    place.ok(&["backup", "create", "target"]);
+    place.ok(&["backup", "create", "target"]);
+    let both = place.ok(&["inspect", "backup", "target"]);
+    assert!(both.contains("backup 1, ") && both.contains("backup 2, "), "{both}");
+    let second = place.ok(&["inspect", "backup", "target", "--number", "2"]);
+    assert!(second.contains("last seq: 3") && second.contains("objects/tables/"), "{second}");
+    assert!(!second.contains("backup 1, "), "{second}");
+    let record = place.path("target/backups/000002.backup");
+    let alone = place.ok(&["inspect", "backup", record.to_str().unwrap()]);
+    assert_eq!(alone.lines().skip(1).collect::<Vec<_>>(), second.lines().skip(1).collect::<Vec<_>>());
+    let line = place.fails(1, &["inspect", "backup", "target", "--number", "7"]);
+    assert!(line.contains("000007.backup"), "{line}");
+    let mut bytes = std::fs::read(&record).unwrap();
+    bytes[70] ^= 1;
+    std::fs::write(&record, bytes).unwrap();
+    let line = place.fails(1, &["inspect", "backup", record.to_str().unwrap()]);
+    assert!(line.contains("000002.backup") && line.contains("checksum"), "{line}");
 }
 
 /// A file of history that every version must read.
@@ -107,7 +140,7 @@ fn a_file_of_history_says_what_is_in_it() {
 #[test]
 fn files_of_another_kind_are_refused() {
     let place = Place::with_trades();
-    for kind in ["wal", "table", "history", "manifest", "batch", "state"] {
+    for kind in ["wal", "table", "history", "manifest", "batch", "state", "archive", "backup"] {
         let line = place.fails_after_output(&["inspect", kind, "trades.csv"]);
         assert!(line.contains("trades.csv") || line.contains("IDENTITY"), "{kind}: {line}");
     }

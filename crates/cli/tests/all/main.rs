@@ -11,6 +11,7 @@ mod files;
 mod formats;
 mod golden;
 mod import;
+mod objects;
 mod retract;
 mod shell;
 mod support;

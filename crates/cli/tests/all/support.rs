@@ -44,11 +44,23 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tapebook"));
         command.args(args).current_dir(self.dir.path()).env("TAPEBOOK_DATA", self.data());
         command.env("HOME", self.dir.path()).env_remove("XDG_STATE_HOME");
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("AWS_") {
+                command.env_remove(name);
+            }
+        }
         command
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         Ran::of(self.command(args).stdin(Stdio::null()).output().unwrap())
+    }
+
+    /// A run with these variables in its environment.
+    pub(crate) fn run_with(&self, args: &[&str], variables: &[(&'static str, String)]) -> Ran {
+        let mut command = self.command(args);
+        let command = command.envs(variables.iter().map(|(name, value)| (name, value)));
+        Ran::of(command.stdin(Stdio::null()).output().unwrap())
     }
 
     pub(crate) fn run_with_input(&self, args: &[&str], input: &str) -> Ran {

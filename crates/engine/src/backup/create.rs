@@ -1,16 +1,18 @@
 //! Making a backup of an open database.
 
-use std::collections::{HashMap, HashSet};
-use std::io::Read;
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use tapebook_lsm::manifest::layout::{TABLES_FOLDER, files_in_use, history_name, state_name, table_name};
 use tapebook_lsm::manifest::{Manifest, ManifestOptions, Version};
-use tapebook_vfs::{File, MemoryVfs, OpenMode, Vfs};
-use tapebook_wal::{ArchiveFile, JournalPoint, SegmentFacts, archive_name, list_archive};
+use tapebook_vfs::{MemoryVfs, OpenMode, Vfs};
+use tapebook_wal::{ArchiveFile, ArchiveFooter, JournalPoint, SegmentFacts, archive_name, list_archive};
+use xxhash_rust::xxh3::xxh3_128;
 
 use super::checked::Hashing;
+use super::held::HeldFiles;
 use super::record::{encode_record, record_name};
 use super::target::FileReader;
 use super::{Backup, BackupArchiveFile, BackupError, BackupFile, BackupTarget, list_backups};
@@ -37,14 +39,13 @@ pub struct BackupReport {
 /// Where the parts that are written anew come to be, before they are copied.
 const SCRATCH: &str = "/scratch";
 
-/// What has to be held together while the database goes on. Files are open, so that they stay readable.
-struct Captured {
+/// What has to be held together while the database goes on.
+struct Captured<'a> {
     version: Arc<Version>,
     through: JournalPoint,
     commit_clock: i64,
-    files: Vec<(String, String, Arc<dyn File>)>,
-    archive: Vec<(String, String, ArchiveFile)>,
     scratch: MemoryVfs,
+    _held: HeldFiles<'a>,
 }
 
 impl Db {
@@ -61,46 +62,54 @@ impl Db {
         let number = earlier.last().map_or(1, |newest| newest.number + 1);
         self.flush()?;
         let captured = self.capture_backup()?;
-        let mut copying = Copying::new(target, &earlier, number)?;
+        let (version, created_at) = (&captured.version, self.vfs.clock().unix_nanos());
+        let files = object_names(version, self.flusher.store.identity.created_at);
+        let archive = self.archive_to_copy(version, &captured.through)?;
+        let wanted =
+            files.iter().map(|(_, object)| object).chain(archive.iter().map(|(_, object, _)| object));
+        let mut copying = Copying::new(target, &earlier, number, wanted)?;
         let mut backup = Backup {
             number,
             log,
-            epoch: captured.version.epoch(),
-            created_at: self.vfs.clock().unix_nanos(),
+            epoch: version.epoch(),
+            created_at,
             through: captured.through,
             commit_clock: captured.commit_clock,
-            log_start: captured.version.log_start(),
+            log_start: version.log_start(),
             files: Vec::new(),
             archive: Vec::new(),
         };
-        for (name, object, file) in captured.files {
-            backup.files.push(copying.copy(name, object, &mut FileReader::new(file))?);
+        for (name, object) in files {
+            let path = self.layout.root().join(&name);
+            backup.files.push(copying.copy_file(&*self.vfs, &path, name, object)?);
         }
-        for (name, object, file) in captured.archive {
-            let footer = *file.footer();
+        for (first_index, object, footer) in archive {
+            let name = archive_name(first_index);
+            let path = self.layout.archive().join(&name);
             backup.archive.push(BackupArchiveFile {
-                file: copying.copy(name, object, &mut FileReader::new(Arc::clone(file.file())))?,
-                first_index: footer.first_index,
+                file: copying.copy_file(&*self.vfs, &path, format!("archive/{name}"), object)?,
+                first_index,
                 last_index: footer.through.entry.index,
                 last_seq: footer.through.last_seq,
             });
         }
-        for (name, bytes) in self.written_anew(&captured.scratch, &captured.version)? {
-            let object = format!("objects/backup-{number:06}/{name}");
-            backup.files.push(copying.copy(name, object, &mut &bytes[..])?);
+        for (name, bytes) in self.written_anew(&captured.scratch, version)? {
+            let object = own_object(number, &name, &bytes);
+            let length = bytes.len() as u64;
+            backup.files.push(copying.copy(name, object, &mut &bytes[..], length)?);
         }
-        let record = encode_record(&backup);
         let name = record_name(number);
-        let written = target.put(&name, &mut &record[..]);
-        written.map_err(|source| BackupError::io("write", target.place(&name), source))?;
-        let CheckedPoint { last_seq, rolling_hash } = CheckedPoint::of(&backup.through);
+        target.put_new(&name, &encode_record(&backup)).map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => BackupError::Overtaken { place: target.place(&name) },
+            _ => BackupError::io("write", target.place(&name), source),
+        })?;
+        let JournalPoint { last_seq, rolling_hash, .. } = backup.through;
         Ok(BackupReport { number, last_seq, rolling_hash, ..copying.report })
     }
 
-    /// Opens one version's files and the archive's, and copies the log behind the version. Nothing of it can be removed
-    /// before this returns, because whoever removes files holds the same lock.
-    fn capture_backup(&self) -> Result<Captured, BackupError> {
-        let held = self.flusher.files.lock().map_err(|_| FlushError::Interrupted)?;
+    /// One version, and the log behind it. Nothing that it names is removed while the result lives.
+    fn capture_backup(&self) -> Result<Captured<'_>, BackupError> {
+        let mut held = self.flusher.files.lock().map_err(|_| FlushError::Interrupted)?;
         let version = held.version()?;
         let wal = self.wal.as_ref().ok_or(FlushError::Closed)?;
         let (through, commit_clock) = {
@@ -109,29 +118,6 @@ impl Db {
             let (entry, last_seq, rolling_hash) = (state.applied, state.last_seq, state.rolling_hash);
             (JournalPoint { entry, last_seq, rolling_hash }, state.commit_clock)
         };
-        let open = |path: &Path| {
-            let opened = self.vfs.open(path, OpenMode::Read);
-            opened.map_err(|source| BackupError::io("open", path.display().to_string(), source))
-        };
-        let objects = object_names(&version, self.flusher.store.identity.created_at);
-        let mut files = Vec::new();
-        for name in files_in_use(&version) {
-            let file = open(&self.layout.root().join(&name))?;
-            let object = objects.get(&name).cloned().unwrap_or_else(|| format!("objects/{name}"));
-            files.push((name, object, file));
-        }
-        let dir = self.layout.archive();
-        let listed = list_archive(&*self.vfs, &dir);
-        let listed = listed.map_err(|source| BackupError::io("list", dir.display().to_string(), source))?;
-        let mut archive = Vec::new();
-        for first_index in listed {
-            let file = ArchiveFile::open(&*self.vfs, &dir, self.flusher.log_identity(), first_index)?;
-            let object = format!("objects/archive/{first_index:020}-{:08x}.tape", file.footer().crc);
-            // An archive of before the last fork belongs to another journal.
-            if file.header().epoch == version.epoch() {
-                archive.push((format!("archive/{}", archive_name(first_index)), object, file));
-            }
-        }
         let behind = flushed(&version);
         let facts = SegmentFacts {
             last_seq: behind.last_seq,
@@ -143,7 +129,32 @@ impl Db {
         let copy =
             wal.copy_behind(&copy_to, behind.entry, through.entry, facts, &Path::new(SCRATCH).join("wal"))?;
         copy.finish()?;
-        Ok(Captured { version, through, commit_clock, files, archive, scratch })
+        let _held = HeldFiles::hold(&self.flusher, &mut held);
+        Ok(Captured { version, through, commit_clock, scratch, _held })
+    }
+
+    /// The files of the archive up to `through`, as far as they belong to the journal of `version`: the first entry of
+    /// each, its object and its footer.
+    fn archive_to_copy(
+        &self,
+        version: &Version,
+        through: &JournalPoint,
+    ) -> Result<Vec<(u64, String, ArchiveFooter)>, BackupError> {
+        let dir = self.layout.archive();
+        let listed = list_archive(&*self.vfs, &dir);
+        let listed = listed.map_err(|source| BackupError::io("list", dir.display().to_string(), source))?;
+        let mut archive = Vec::new();
+        for first_index in listed {
+            let file = ArchiveFile::open(&*self.vfs, &dir, self.flusher.log_identity(), first_index)?;
+            let footer = *file.footer();
+            // An archive of before the last fork belongs to another journal; what was flushed since, to the next backup.
+            let within = footer.through.entry.index <= through.entry.index;
+            if within && file.header().epoch == version.epoch() {
+                let object = format!("objects/archive/{first_index:020}-{:08x}.tape", footer.crc);
+                archive.push((first_index, object, footer));
+            }
+        }
+        Ok(archive)
     }
 
     /// Manifest and log of the backup, by their names in a data directory.
@@ -173,20 +184,9 @@ impl Db {
     }
 }
 
-struct CheckedPoint {
-    last_seq: u64,
-    rolling_hash: [u8; 16],
-}
-
-impl CheckedPoint {
-    fn of(point: &JournalPoint) -> Self {
-        Self { last_seq: point.last_seq, rolling_hash: point.rolling_hash }
-    }
-}
-
-/// The object of each file: its number in its directory, and something of its content, so that a directory that was put
-/// back to an older state cannot pass off another file under the same number.
-fn object_names(version: &Version, created_at: i64) -> HashMap<String, String> {
+/// The files of a version with their objects. An object's name says which file it is and something of its content, so that
+/// a directory that was put back to an older state cannot pass off another file under the same number.
+fn object_names(version: &Version, created_at: i64) -> Vec<(String, String)> {
     let mut names = HashMap::new();
     for file in version.tables() {
         let object = format!("objects/{TABLES_FOLDER}/{:06}-{:08x}.sst", file.file_id, file.checksum);
@@ -202,33 +202,68 @@ fn object_names(version: &Version, created_at: i64) -> HashMap<String, String> {
         let object = format!("objects/state/{created_at:x}-{id:06}-{index}-{content:032x}.state");
         names.insert(state_name(state.file_id), object);
     }
-    names
+    let named = files_in_use(version).into_iter().map(|name| {
+        let object = names.get(&name).cloned().unwrap_or_else(|| format!("objects/{name}"));
+        (name, object)
+    });
+    named.collect()
+}
+
+/// The object of what is written for one backup. Its name says what is in it: who makes a backup of the same number at
+/// the same time writes other objects.
+fn own_object(number: u64, name: &str, bytes: &[u8]) -> String {
+    format!("objects/backup-{number:06}/{name}-{:032x}", xxh3_128(bytes))
 }
 
 /// Copies what the target lacks.
 struct Copying<'a> {
     target: &'a dyn BackupTarget,
-    /// Objects whose hash a record knows and that are there.
+    /// Objects whose hash a record knows and that are there, as long as they should be.
     known: HashMap<String, BackupFile>,
     report: BackupReport,
 }
 
 impl<'a> Copying<'a> {
-    fn new(target: &'a dyn BackupTarget, earlier: &[Backup], number: u64) -> Result<Self, BackupError> {
-        let mut known: HashMap<String, BackupFile> = HashMap::new();
-        for file in earlier.iter().flat_map(Backup::objects) {
-            known.insert(file.object.clone(), file.clone());
-        }
-        let folder =
-            |object: &str| object.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
-        let folders: HashSet<String> = known.keys().map(|object| folder(object)).collect();
-        let mut there = HashSet::new();
+    fn new<'b>(
+        target: &'a dyn BackupTarget,
+        earlier: &[Backup],
+        number: u64,
+        wanted: impl Iterator<Item = &'b String>,
+    ) -> Result<Self, BackupError> {
+        let wanted: HashSet<&str> = wanted.map(String::as_str).collect();
+        let folder = |object: &str| object.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+        let folders: BTreeSet<String> = wanted.iter().filter_map(|object| folder(object)).collect();
+        let mut there = HashMap::new();
         for folder in folders {
             let listed = target.list(&folder);
-            there.extend(listed.map_err(|source| BackupError::io("list", target.place(&folder), source))?);
+            let listed = listed.map_err(|source| BackupError::io("list", target.place(&folder), source))?;
+            there.extend(listed.into_iter().map(|object| (object.name, object.bytes)));
         }
-        known.retain(|object, _| there.contains(object));
+        let mut known = HashMap::new();
+        for file in earlier.iter().flat_map(Backup::objects) {
+            if wanted.contains(&*file.object) && there.get(&file.object) == Some(&file.bytes) {
+                known.insert(file.object.clone(), file.clone());
+            }
+        }
         Ok(Self { target, known, report: BackupReport { number, ..BackupReport::default() } })
+    }
+
+    /// Opens the file only where the target lacks it, and only for as long as it is copied.
+    fn copy_file(
+        &mut self,
+        vfs: &dyn Vfs,
+        path: &Path,
+        name: String,
+        object: String,
+    ) -> Result<BackupFile, BackupError> {
+        if let Some(known) = self.known.get(&object) {
+            self.report.objects_shared += 1;
+            return Ok(BackupFile { name, ..known.clone() });
+        }
+        let opened = vfs.open(path, OpenMode::Read).and_then(|file| Ok((file.len()?, file)));
+        let (bytes, file) =
+            opened.map_err(|source| BackupError::io("open", path.display().to_string(), source))?;
+        self.copy(name, object, &mut FileReader::new(file), bytes)
     }
 
     fn copy(
@@ -236,15 +271,12 @@ impl<'a> Copying<'a> {
         name: String,
         object: String,
         content: &mut dyn Read,
+        bytes: u64,
     ) -> Result<BackupFile, BackupError> {
-        if let Some(known) = self.known.get(&object) {
-            self.report.objects_shared += 1;
-            return Ok(BackupFile { name, ..known.clone() });
-        }
         let mut hashing = Hashing::new(content);
-        let written = self.target.put(&object, &mut hashing);
+        let written = self.target.put(&object, &mut hashing, bytes);
         written.map_err(|source| BackupError::io("write", self.target.place(&object), source))?;
-        let (bytes, hash) = (hashing.bytes, hashing.hash());
+        let hash = hashing.hash();
         self.report.objects_copied += 1;
         self.report.bytes_copied += bytes;
         Ok(BackupFile { name, object, bytes, hash })

@@ -6,6 +6,7 @@
 
 mod checked;
 mod create;
+mod held;
 mod record;
 mod restore;
 mod target;
@@ -19,12 +20,12 @@ use tapebook_wal::{ArchiveError, CopyError};
 
 pub use checked::BackupFile;
 pub use create::BackupReport;
-pub use record::{Backup, BackupArchiveFile};
+pub use record::{BACKUP_RECORD_BYTES_MAX, Backup, BackupArchiveFile};
 pub use restore::{RestoreBound, RestoreReport, restore};
-pub use target::{BackupTarget, DirectoryTarget};
+pub use target::{BackupTarget, DirectoryTarget, TargetObject};
 pub use verify::{BackupVerifyReport, verify_backups};
 
-use self::record::{RECORD_BYTES_MAX, decode_record, record_name, record_number};
+use self::record::{record_name, record_number};
 use crate::{BuildError, FlushError};
 
 /// Why a backup could not be made, read or restored.
@@ -74,6 +75,12 @@ pub enum BackupError {
         expected: u128,
         /// The backups' cluster.
         found: u128,
+    },
+    /// Somebody else wrote a record of the same number meanwhile.
+    #[error("{place}: another backup was made there at the same time, which is whole; make this one again")]
+    Overtaken {
+        /// The record.
+        place: String,
     },
     /// There is no backup.
     #[error("{place}: there is no backup")]
@@ -134,15 +141,20 @@ impl BackupError {
     }
 }
 
+/// One backup of a target, by its number.
+pub fn read_backup(target: &dyn BackupTarget, number: u64) -> Result<Backup, BackupError> {
+    read_record(target, number)
+}
+
 /// The backups of a target, oldest first. A record that is damaged is an error that names it.
 pub fn list_backups(target: &dyn BackupTarget) -> Result<Vec<Backup>, BackupError> {
     record_numbers(target)?.into_iter().map(|number| read_record(target, number)).collect()
 }
 
 fn record_numbers(target: &dyn BackupTarget) -> Result<Vec<u64>, BackupError> {
-    let names = target.list("backups");
-    let names = names.map_err(|source| BackupError::io("list", target.place("backups"), source))?;
-    let mut numbers: Vec<u64> = names.iter().filter_map(|name| record_number(name)).collect();
+    let listed = target.list("backups");
+    let listed = listed.map_err(|source| BackupError::io("list", target.place("backups"), source))?;
+    let mut numbers: Vec<u64> = listed.iter().filter_map(|object| record_number(&object.name)).collect();
     numbers.sort_unstable();
     Ok(numbers)
 }
@@ -152,8 +164,8 @@ fn read_record(target: &dyn BackupTarget, number: u64) -> Result<Backup, BackupE
     let io = |source| BackupError::io("read", target.place(&name), source);
     let mut bytes = Vec::new();
     let object = target.get(&name).map_err(io)?;
-    io::Read::read_to_end(&mut io::Read::take(object, RECORD_BYTES_MAX), &mut bytes).map_err(io)?;
-    let record = decode_record(&bytes);
+    io::Read::read_to_end(&mut io::Read::take(object, BACKUP_RECORD_BYTES_MAX), &mut bytes).map_err(io)?;
+    let record = Backup::decode(&bytes);
     let record = record.map_err(|source| BackupError::Record { place: target.place(&name), source })?;
     if record.number != number {
         let source = DecodeError { offset: 16, reason: "the number of its name" };

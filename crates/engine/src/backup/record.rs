@@ -11,7 +11,10 @@ use super::BackupFile;
 const MAGIC: &[u8; 8] = b"TBKBKUP1";
 const FORMAT_VERSION: u32 = 1;
 /// The longest record that is read.
-pub(super) const RECORD_BYTES_MAX: u64 = 256 << 20;
+pub const BACKUP_RECORD_BYTES_MAX: u64 = 256 << 20;
+
+/// No backup is longer, so that lengths can be added.
+const BACKUP_BYTES_MAX: u64 = 1 << 56;
 
 /// A backup: one moment of a database, and as much of its journal as was archived by then.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -53,6 +56,16 @@ impl Backup {
     /// Bytes of everything that it needs, shared with other backups or not.
     pub fn bytes(&self) -> u64 {
         self.objects().map(|file| file.bytes).sum()
+    }
+
+    /// The record's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        encode_record(self)
+    }
+
+    /// Decodes a record.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode_record(bytes)
     }
 
     /// Every object that it needs.
@@ -124,7 +137,9 @@ pub(super) fn decode_record(bytes: &[u8]) -> Result<Backup, DecodeError> {
     if fields.u32()? != FORMAT_VERSION {
         return bad(8, "a version that this program knows; a newer program wrote it");
     }
-    fields.raw(4)?;
+    if fields.u32()? != 0 {
+        return Err(fields.error("zeros at byte 12"));
+    }
     let number = fields.u64()?;
     let log = LogIdentity { cluster_id: fields.u128()?, node_id: fields.u64()? };
     let (epoch, created_at) = (fields.u64()?, fields.i64()?);
@@ -133,17 +148,25 @@ pub(super) fn decode_record(bytes: &[u8]) -> Result<Backup, DecodeError> {
     let mut rolling_hash = [0; 16];
     rolling_hash.copy_from_slice(fields.raw(16)?);
     let through = JournalPoint { entry, last_seq, rolling_hash };
+    if entry.index == u64::MAX || last_seq == u64::MAX {
+        return Err(fields.error("an entry and a sequence with one behind them"));
+    }
     let (commit_clock, log_start) = (fields.i64()?, fields.u64()?);
     let count = fields.count(32)?;
-    let files = (0..count).map(|_| take_file(&mut fields)).collect::<Result<_, _>>()?;
+    let files: Vec<_> = (0..count).map(|_| take_file(&mut fields)).collect::<Result<_, _>>()?;
     let mut archive = Vec::new();
     for _ in 0..fields.count(56)? {
         let file = take_file(&mut fields)?;
         let (first_index, last_index, last_seq) = (fields.u64()?, fields.u64()?, fields.u64()?);
-        if first_index == 0 || last_index < first_index {
+        if first_index == 0 || last_index < first_index || last_index == u64::MAX || last_seq == u64::MAX {
             return Err(fields.error("a range of entries"));
         }
         archive.push(BackupArchiveFile { file, first_index, last_index, last_seq });
+    }
+    let lengths = files.iter().chain(archive.iter().map(|archived: &BackupArchiveFile| &archived.file));
+    let total = lengths.map(|file: &BackupFile| u128::from(file.bytes)).sum::<u128>();
+    if total > u128::from(BACKUP_BYTES_MAX) {
+        return Err(fields.error("lengths of objects that a store could hold"));
     }
     fields.finish()?;
     Ok(Backup { number, log, epoch, created_at, through, commit_clock, log_start, files, archive })
@@ -208,6 +231,31 @@ mod tests {
             let mut other = backup();
             other.files[0].name = name.to_owned();
             assert!(decode_record(&encode_record(&other)).is_err(), "{name}");
+        }
+    }
+
+    /// Found by fuzzing: the sum of all lengths overflowed where somebody asked for it.
+    #[test]
+    fn lengths_that_nothing_has_are_refused() {
+        for (bytes, sound) in [(BACKUP_BYTES_MAX / 2, true), (BACKUP_BYTES_MAX, false), (u64::MAX, false)] {
+            let mut other = backup();
+            other.files[0].bytes = bytes;
+            other.archive[0].file.bytes = bytes;
+            assert_eq!(decode_record(&encode_record(&other)).is_ok(), sound, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn what_has_nothing_behind_it_is_refused() {
+        for change in 0..4 {
+            let mut other = backup();
+            match change {
+                0 => other.through.entry.index = u64::MAX,
+                1 => other.through.last_seq = u64::MAX,
+                2 => other.archive[0].last_index = u64::MAX,
+                _ => other.archive[0].last_seq = u64::MAX,
+            }
+            assert!(decode_record(&encode_record(&other)).is_err(), "{change}");
         }
     }
 

@@ -18,6 +18,9 @@ use super::{Backup, BackupArchiveFile, BackupError, BackupTarget, list_backups};
 use crate::apply::next_hash;
 use crate::unfinished::UnfinishedDir;
 
+/// Two restores within one millisecond get the same epoch once in a million times.
+const EPOCH_CHANCE_BITS: u32 = 20;
+
 /// How far a restore goes: to the last whole batch within it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum RestoreBound {
@@ -51,7 +54,8 @@ pub struct RestoreReport {
 
 /// Fills `dir`, which is missing or empty, from the backups in `target`.
 ///
-/// The database keeps its cluster id, because its files are bound to it, and gets an epoch that no backup has.
+/// The database keeps its cluster id, because its files are bound to it, and gets an epoch that no backup and no other
+/// restore has.
 pub fn restore(
     target: &dyn BackupTarget,
     vfs: &Arc<dyn Vfs>,
@@ -64,7 +68,7 @@ pub fn restore(
         return Err(BackupError::None { place: target.place("backups") });
     };
     let (log, lineage) = (newest.log, newest.epoch);
-    let epoch = backups.iter().map(|backup| backup.epoch).max().unwrap_or(0) + 1;
+    let epoch = new_epoch(&**vfs, backups.iter().map(|backup| backup.epoch).max().unwrap_or(0));
     // What lies before a fork belongs to another journal, whose sequence numbers may say something else.
     let backups: Vec<&Backup> = backups.iter().filter(|backup| backup.epoch == lineage).collect();
     let within = |backup: &&Backup| match bound {
@@ -127,6 +131,16 @@ pub fn restore(
         epoch,
         archived_entries: entries,
     })
+}
+
+/// An epoch that neither a backup nor another restore has, and that is greater than all before: milliseconds since 1970, and
+/// below them [`EPOCH_CHANCE_BITS`] of chance.
+fn new_epoch(vfs: &dyn Vfs, highest: u64) -> u64 {
+    let chance = vfs.random_u64() >> (u64::BITS - EPOCH_CHANCE_BITS);
+    let millis = u64::try_from(vfs.clock().unix_nanos() / 1_000_000).unwrap_or(0);
+    let drawn = millis << EPOCH_CHANCE_BITS | chance;
+    // Where the clock was set back, chance alone tells them apart.
+    if drawn > highest { drawn } else { highest.saturating_add(1 + chance) }
 }
 
 /// How far a restore has come.

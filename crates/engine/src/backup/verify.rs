@@ -50,7 +50,7 @@ pub fn verify_backups(target: &dyn BackupTarget) -> Result<BackupVerifyReport, B
         for file in &backup.files {
             whole &= *checked.entry(file.object.clone()).or_insert_with(|| {
                 report.objects += 1;
-                report.bytes += file.bytes;
+                report.bytes = report.bytes.saturating_add(file.bytes);
                 let outcome = read_checked(target, file, |_| Ok(()));
                 report.problems.extend(outcome.as_ref().err().map(ToString::to_string));
                 outcome.is_ok()
@@ -59,7 +59,7 @@ pub fn verify_backups(target: &dyn BackupTarget) -> Result<BackupVerifyReport, B
         for archived in &backup.archive {
             checked.entry(archived.file.object.clone()).or_insert_with(|| {
                 report.objects += 1;
-                report.bytes += archived.file.bytes;
+                report.bytes = report.bytes.saturating_add(archived.file.bytes);
                 let outcome = open_archived(target, backup.log, archived).map_err(|error| error.to_string());
                 let outcome = outcome.and_then(|file| verify_entries(&file));
                 report.problems.extend(outcome.as_ref().err().cloned());

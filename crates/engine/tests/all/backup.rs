@@ -1,18 +1,21 @@
 //! Backups: any sequence comes back with the source's rolling hash; what is cut off, damaged or missing is named.
 
-use std::io::ErrorKind;
+use std::collections::HashSet;
+use std::fmt;
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tapebook::{
-    BackupError, Db, DirectoryTarget, Durability, JournalBatch, Options, RestoreBound, RestoreReport,
-    WalOptions, list_backups, restore, verify, verify_backups,
+    BackupError, BackupTarget, CompactionGoal, Db, DirectoryTarget, Durability, JournalBatch, Options,
+    RestoreBound, RestoreReport, TargetObject, WalOptions, list_backups, restore, verify, verify_backups,
 };
-use tapebook_vfs::{Fault, FaultPlan, FaultRule, FaultVfs, MemoryVfs, Vfs};
+use tapebook_vfs::{Fault, FaultPlan, FaultRule, FaultVfs, MemoryVfs, Operation, Vfs};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::clients::{Clients, append, send};
+use crate::hook::HookVfs;
 use crate::rows::everything;
 use crate::support::{on, open, prices, trades};
 
@@ -85,6 +88,7 @@ fn any_sequence_and_any_time_come_back_with_the_rolling_hash_of_the_source() {
     let journal = hashes(&db);
     let whole = db.checkpoint("/whole").unwrap();
     assert_eq!(journal.last().unwrap().1, whole.rolling_hash);
+    let mut epochs = HashSet::new();
     for (place, (batch, hash)) in journal.iter().enumerate() {
         let next_last = journal.get(place + 1).map_or(u64::MAX, |(next, _)| next.last_seq());
         let dir = format!("/restored/{place}");
@@ -96,7 +100,8 @@ fn any_sequence_and_any_time_come_back_with_the_rolling_hash_of_the_source() {
         };
         let report = restore(&target, &vfs, Path::new(&dir), bound, "restore").unwrap();
         assert_eq!((report.last_seq, report.rolling_hash), (batch.last_seq(), *hash), "{bound:?}");
-        assert!(report.commit_clock >= batch.commit_clock && report.epoch == 2);
+        assert!(report.commit_clock >= batch.commit_clock && report.epoch > 1);
+        assert!(epochs.insert(report.epoch), "every restore has an epoch of its own");
         check_restored(&vfs, &dir, &report, &db);
     }
     let latest = restore(&target, &vfs, Path::new("/latest"), RestoreBound::Latest, "restore").unwrap();
@@ -217,7 +222,8 @@ fn a_restored_database_is_backed_up_beside_what_it_came_from() {
     let backup = fork.backup(&target).unwrap();
     let inside = report.last_seq + 70;
     let again = restore(&target, &vfs, Path::new("/again"), RestoreBound::Seq(inside), "restore").unwrap();
-    assert_eq!((again.last_seq, again.epoch), (report.last_seq + 60, 3));
+    assert_eq!(again.last_seq, report.last_seq + 60);
+    assert!(again.epoch > report.epoch, "also where the clock stands still");
     check_restored(&vfs, "/again", &again, &fork);
     let latest = restore(&target, &vfs, Path::new("/latest"), RestoreBound::Latest, "restore").unwrap();
     assert_eq!((latest.backup, latest.rolling_hash), (2, backup.rolling_hash));
@@ -351,4 +357,164 @@ fn a_restore_that_is_cut_off_leaves_no_database_and_can_be_repeated() {
             check_restored(&vfs, "/restored", &report, &db);
         }
     }
+}
+
+/// A target that tells the scenario before it writes an object.
+struct Watched<'a> {
+    inner: DirectoryTarget,
+    before_put: Box<dyn Fn(&str) + Send + Sync + 'a>,
+}
+
+impl fmt::Debug for Watched<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+impl BackupTarget for Watched<'_> {
+    fn put(&self, name: &str, content: &mut dyn Read, bytes: u64) -> io::Result<()> {
+        (self.before_put)(name);
+        self.inner.put(name, content, bytes)
+    }
+
+    fn put_new(&self, name: &str, content: &[u8]) -> io::Result<()> {
+        (self.before_put)(name);
+        self.inner.put_new(name, content)
+    }
+
+    fn get(&self, name: &str) -> io::Result<Box<dyn Read + '_>> {
+        self.inner.get(name)
+    }
+
+    fn list(&self, folder: &str) -> io::Result<Vec<TargetObject>> {
+        self.inner.list(folder)
+    }
+
+    fn place(&self, name: &str) -> String {
+        self.inner.place(name)
+    }
+}
+
+#[test]
+fn files_are_opened_one_at_a_time_and_only_where_the_target_lacks_them() {
+    let disk = MemoryVfs::new(10);
+    let opened: Arc<Mutex<Vec<String>>> = Arc::default();
+    let noting = Arc::clone(&opened);
+    let vfs: Arc<dyn Vfs> = Arc::new(HookVfs::new(Arc::new(disk.clone()), move |operation, path| {
+        if operation == Operation::Open && path.starts_with("/db/tables") {
+            noting.lock().unwrap().push(path.display().to_string());
+        }
+    }));
+    let db = open(options(Arc::clone(&vfs)));
+    work(&db, &disk, &mut Clients::new(10), 80);
+    db.flush().unwrap();
+    let watched = Watched {
+        inner: target(&vfs),
+        before_put: Box::new(|name| {
+            let opened = std::mem::take(&mut *opened.lock().unwrap());
+            let expected = usize::from(name.starts_with("objects/tables"));
+            assert_eq!(opened.len(), expected, "{name}: {opened:?}");
+        }),
+    };
+    opened.lock().unwrap().clear();
+    let tables = vfs.read_dir(Path::new("/db/tables")).unwrap().len() as u64;
+    assert!(tables > 3);
+    let first = db.backup(&watched).unwrap();
+    assert!(first.objects_copied > tables, "{first:?}");
+    let second = db.backup(&watched).unwrap();
+    assert!(second.objects_shared >= tables, "{second:?}");
+}
+
+#[test]
+fn what_compaction_replaces_meanwhile_stays_until_the_backup_has_it() {
+    let disk = MemoryVfs::new(11);
+    let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+    let db = open(options(Arc::clone(&vfs)));
+    work(&db, &disk, &mut Clients::new(11), 80);
+    db.flush().unwrap();
+    let tables = || vfs.read_dir(Path::new("/db/tables")).unwrap().len();
+    let before = tables();
+    let most = Mutex::new(0);
+    let watched = Watched {
+        inner: target(&vfs),
+        before_put: Box::new(|name| {
+            // Every file that the backup wants is replaced by others before it gets to the first one.
+            if name.starts_with("objects/tables") && *most.lock().unwrap() == 0 {
+                db.compact(CompactionGoal::Settled).unwrap();
+                *most.lock().unwrap() = tables();
+            }
+        }),
+    };
+    let taken = db.backup(&watched).unwrap();
+    assert!(*most.lock().unwrap() > before, "compaction wrote new files beside the old ones");
+    assert_eq!(tables(), db.stats().version.tables().count(), "and the old ones are gone at the end");
+    assert_eq!(verify_backups(&watched).unwrap().problems, Vec::<String>::new());
+    let report = restore(&watched, &vfs, Path::new("/restored"), RestoreBound::Latest, "restore").unwrap();
+    assert_eq!(report.rolling_hash, taken.rolling_hash);
+    check_restored(&vfs, "/restored", &report, &db);
+}
+
+#[test]
+fn of_two_backups_at_the_same_time_one_is_whole_and_the_other_says_so() {
+    let disk = MemoryVfs::new(12);
+    let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+    let db = open(options(Arc::clone(&vfs)));
+    work(&db, &disk, &mut Clients::new(12), 10);
+    let other = Mutex::new(None);
+    let watched = Watched {
+        inner: target(&vfs),
+        before_put: Box::new(|name| {
+            if name.starts_with("backups/") {
+                append(&db, trades("MORE", 0, 0..3));
+                *other.lock().unwrap() = Some(db.backup(&target(&vfs)).unwrap());
+            }
+        }),
+    };
+    let error = db.backup(&watched).unwrap_err();
+    assert!(matches!(error, BackupError::Overtaken { .. }), "{error}");
+    let other = other.lock().unwrap().unwrap();
+    let report = verify_backups(&target(&vfs)).unwrap();
+    assert_eq!((report.backups, report.problems), (1, vec![]));
+    let restored = restore(&target(&vfs), &vfs, Path::new("/restored"), RestoreBound::Latest, "restore");
+    assert_eq!(restored.unwrap().rolling_hash, other.rolling_hash);
+    assert_eq!(db.backup(&target(&vfs)).unwrap().number, 2);
+}
+
+#[test]
+fn what_was_cut_in_the_target_is_copied_again() {
+    let disk = MemoryVfs::new(13);
+    let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+    let (db, target) = (open(options(Arc::clone(&vfs))), target(&vfs));
+    work(&db, &disk, &mut Clients::new(13), 20);
+    db.backup(&target).unwrap();
+    let listed = list_backups(&target).unwrap();
+    let cut = Path::new(TARGET).join(&listed[0].files[0].object);
+    disk.mutate(&cut, |bytes| bytes.truncate(bytes.len() - 1)).unwrap();
+    assert_eq!(verify_backups(&target).unwrap().problems.len(), 1);
+    db.backup(&target).unwrap();
+    assert_eq!(verify_backups(&target).unwrap().problems, Vec::<String>::new());
+}
+
+#[test]
+fn epochs_grow_where_the_clock_was_set_back() {
+    let disk = MemoryVfs::new(14);
+    let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+    let (db, target) = (open(options(Arc::clone(&vfs))), target(&vfs));
+    work(&db, &disk, &mut Clients::new(14), 5);
+    db.backup(&target).unwrap();
+    disk.manual_clock().advance(Duration::from_secs(100_000_000));
+    let first = restore(&target, &vfs, Path::new("/first"), RestoreBound::Latest, "restore").unwrap();
+    let fork = Db::open_with("/first", options(Arc::clone(&vfs))).unwrap();
+    fork.backup(&target).unwrap();
+    // Another machine, whose clock is years behind.
+    let vfs: Arc<dyn Vfs> = Arc::new(MemoryVfs::new(15));
+    let later: Vec<u64> = (0..3)
+        .map(|n| {
+            restore(&target, &vfs, Path::new(&format!("/{n}")), RestoreBound::Latest, "restore")
+                .unwrap()
+                .epoch
+        })
+        .collect();
+    assert!(later.iter().all(|epoch| *epoch > first.epoch), "{later:?}");
+    assert_eq!(later.iter().collect::<HashSet<_>>().len(), 3);
 }

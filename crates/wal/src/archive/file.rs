@@ -55,6 +55,18 @@ impl ArchiveFile {
         Self::read(path, file, log, first_index)
     }
 
+    /// Opens a file as what its own header says it is: for whoever looks at a file and knows nothing of it. It may be
+    /// another log's, or not lie where it should.
+    pub fn open_as_it_is(vfs: &dyn Vfs, path: &Path) -> Result<Self, ArchiveError> {
+        let file = vfs.open(path, OpenMode::Read).map_err(|source| ArchiveError::io("open", path, source))?;
+        let bytes = file.len().map_err(|source| ArchiveError::io("read", path, source))?;
+        let mut start = vec![0; bytes.min(ARCHIVE_HEADER_BYTES as u64) as usize];
+        file.read_exact_at(0, &mut start).map_err(|source| ArchiveError::io("read", path, source))?;
+        let header =
+            decode_archive_header(&start).map_err(|source| ArchiveError::damaged(path, 0, source))?;
+        Self::read(path.to_owned(), file, header.log, header.before.entry.index + 1)
+    }
+
     /// As [`ArchiveFile::open`], of a file that is open already, under whatever name.
     pub fn read(
         path: PathBuf,

@@ -263,6 +263,9 @@ pub fn decode_archive_footer(
     {
         return field("as many entries as indexes", footer.entries);
     }
+    if footer.through.entry.index == u64::MAX || footer.through.last_seq == u64::MAX {
+        return field("an entry and a sequence with one behind them", footer.through.entry.index);
+    }
     if footer.through.last_seq < header.before.last_seq {
         return field("a sequence that does not go back", footer.through.last_seq);
     }
