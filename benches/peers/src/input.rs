@@ -67,7 +67,7 @@ pub fn value_of(batch: &EncodedBatch, row: usize) -> Vec<u8> {
     let mut value = Vec::with_capacity(VALUE_HEAD_BYTES + row.len());
     value.extend(header.recv_ts.to_le_bytes());
     value.extend(header.feed_seq.to_le_bytes());
-    value.extend(header.layout.to_le_bytes());
+    value.push(header.layout as u8);
     value.push(header.flags);
     value.extend(row);
     value

@@ -8,8 +8,8 @@
 pub const ROW_KEY_BYTES: usize = 22;
 /// Bytes of an id's key.
 pub const ID_KEY_BYTES: usize = 10;
-/// What stands before the row in a value: `recv_ts`, `feed_seq`, layout version and flags.
-pub const VALUE_HEAD_BYTES: usize = 19;
+/// What stands before the row in a value: `recv_ts`, `feed_seq`, layout version (a byte is enough here) and flags.
+pub const VALUE_HEAD_BYTES: usize = 18;
 /// The first two bytes of the keys of ids; tables are numbered from 1.
 const IDS: u16 = 0;
 
