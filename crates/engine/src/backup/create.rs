@@ -1,6 +1,6 @@
 //! Making a backup of an open database.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -224,7 +224,7 @@ impl<'a> Copying<'a> {
         }
         let folder =
             |object: &str| object.rsplit_once('/').map_or(String::new(), |(folder, _)| folder.to_owned());
-        let folders: HashSet<String> = known.keys().map(|object| folder(object)).collect();
+        let folders: BTreeSet<String> = known.keys().map(|object| folder(object)).collect();
         let mut there = HashSet::new();
         for folder in folders {
             let listed = target.list(&folder);
