@@ -54,6 +54,7 @@ may tapebook tapebook-lsm tapebook-record tapebook-vfs tapebook-wal
 may tapebook-query tapebook tapebook-record
 may tapebook-market tapebook-record
 may tapebook-import tapebook-record
+may tapebook-sim tapebook tapebook-lsm tapebook-vfs tapebook-wal
 only datafusion tapebook-query
 only memmap2 tapebook-vfs
 only rustix tapebook-vfs
