@@ -291,7 +291,9 @@ fn whole_frames_behind_a_broken_one_do_not_count_for_verify() {
         .map(|at| db.append(trades("S", at.into(), at..at + 1), Durability::Buffered).unwrap())
         .collect();
     db.drive().unwrap();
-    pending.into_iter().for_each(|pending| drop(pending.wait().unwrap()));
+    for pending in pending {
+        pending.wait().unwrap();
+    }
     db.flush().unwrap();
     drop(db);
     let segment = Path::new("/db/wal/0000000001.log");
