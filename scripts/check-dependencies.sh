@@ -68,6 +68,7 @@ may tapebook-query tapebook tapebook-history tapebook-record
 may tapebook-objects tapebook
 may tapebook-market tapebook-record
 may tapebook-import tapebook-record
+may tapebook-sim tapebook tapebook-lsm tapebook-vfs tapebook-wal
 only datafusion tapebook-query
 only object_store tapebook-objects
 never tapebook tokio hyper reqwest object_store

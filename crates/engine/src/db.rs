@@ -184,9 +184,10 @@ impl Db {
 
     /// Counters since the start, and what is in memory now.
     pub fn stats(&self) -> DbStats {
-        let (memtable_bytes, frozen) = {
+        let (memtable_bytes, frozen, applied_index) = {
             let committed = self.committer.lock();
-            (committed.applier.bytes(), committed.applier.frozen.len())
+            let applier = &committed.applier;
+            (applier.bytes(), applier.frozen.len(), applier.state.applied.index)
         };
         let flush = {
             let state = self.committer.flush.lock();
@@ -195,6 +196,7 @@ impl Db {
         };
         DbStats {
             rows_applied: self.committer.rows_applied.load(Ordering::Relaxed),
+            applied_index,
             memtable_bytes,
             frozen_memtables: frozen,
             stalls: self.stalls.load(Ordering::Relaxed),

@@ -11,6 +11,8 @@ use tapebook_wal::{TornTail, WalStats};
 pub struct DbStats {
     /// Rows applied.
     pub rows_applied: u64,
+    /// The last entry of the log that was applied.
+    pub applied_index: u64,
     /// Bytes of the active MemTable, batches and index.
     pub memtable_bytes: u64,
     /// MemTables that wait to be flushed.

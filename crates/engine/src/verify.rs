@@ -82,15 +82,16 @@ pub fn verify(vfs: &Arc<dyn Vfs>, dir: &Path, command: &str) -> Result<VerifyRep
         }
         Err(error) => report.problems.push(error.to_string()),
     }
-    verify_archive(&**vfs, &layout, log, &mut report);
+    let archived = verify_archive(&**vfs, &layout, log, &mut report);
     if let Some(version) = version {
-        verify_reach(&**vfs, &layout, &version, &mut report);
+        verify_reach(&**vfs, &layout, &version, archived, &mut report);
     }
     Ok(report)
 }
 
-/// The log must begin where the files end, and must not end before: whatever they hold was durable in it.
-fn verify_reach(vfs: &dyn Vfs, layout: &Layout, version: &Version, report: &mut VerifyReport) {
+/// The log must begin where the files end, and must not end before, nor before the archive, whose last entry is
+/// `archived`: whatever they hold was durable in it.
+fn verify_reach(vfs: &dyn Vfs, layout: &Layout, version: &Version, archived: u64, report: &mut VerifyReport) {
     let dir = layout.wal();
     let reach = match log_reach(vfs, &dir) {
         Ok(reach) => reach,
@@ -104,14 +105,18 @@ fn verify_reach(vfs: &dyn Vfs, layout: &Layout, version: &Version, report: &mut 
         Some((_, last)) if last < flushed => {
             format!("the log ends at entry {last}, the state file holds entry {flushed}")
         }
+        Some((_, last)) if last < archived => {
+            format!("the log ends at entry {last}, the archive holds entry {archived}")
+        }
         None if flushed > 0 => format!("there is no log, the state file holds entry {flushed}"),
+        None if archived > 0 => format!("there is no log, the archive holds entry {archived}"),
         _ => return,
     };
     report.problems.push(format!("{}: {problem}", dir.display()));
 }
 
-/// The entry before the log's first one, and its last one; `None` where no segment has a readable header, which is
-/// reported elsewhere.
+/// The entry before the log's first one, and its last one before anything that is not whole; `None` where no segment has
+/// a readable header, which is reported elsewhere.
 fn log_reach(vfs: &dyn Vfs, dir: &Path) -> std::io::Result<Option<(u64, u64)>> {
     if !vfs.exists(dir)? {
         return Ok(None);
@@ -123,9 +128,9 @@ fn log_reach(vfs: &dyn Vfs, dir: &Path) -> std::io::Result<Option<(u64, u64)>> {
         let before = header.last_log_id.index;
         let mut last = before;
         for frame in segment.frames() {
-            if let Ok(frame) = frame?.frame
-                && frame.meta.kind.is_entry()
-            {
+            // What is whole behind a broken frame is not read by recovery.
+            let Ok(frame) = frame?.frame else { break };
+            if frame.meta.kind.is_entry() {
                 last = frame.meta.index;
             }
         }

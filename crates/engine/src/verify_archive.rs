@@ -7,12 +7,20 @@ use tapebook_wal::{ArchiveError, ArchiveFile, ArchiveFooter, LogIdentity, list_a
 use crate::apply::next_hash;
 use crate::{Layout, VerifyReport};
 
-/// Reads every file; what is wrong is added to the report.
-pub(crate) fn verify_archive(vfs: &dyn Vfs, layout: &Layout, log: LogIdentity, report: &mut VerifyReport) {
+/// Reads every file; what is wrong is added to the report. Returns the archive's last entry, 0 where there is none.
+pub(crate) fn verify_archive(
+    vfs: &dyn Vfs,
+    layout: &Layout,
+    log: LogIdentity,
+    report: &mut VerifyReport,
+) -> u64 {
     let dir = layout.archive();
     let files = match list_archive(vfs, &dir) {
         Ok(files) => files,
-        Err(error) => return report.problems.push(format!("{}: {error}", dir.display())),
+        Err(error) => {
+            report.problems.push(format!("{}: {error}", dir.display()));
+            return 0;
+        }
     };
     let mut before: Option<ArchiveFooter> = None;
     for (place, first_index) in files.into_iter().enumerate() {
@@ -42,6 +50,7 @@ pub(crate) fn verify_archive(vfs: &dyn Vfs, layout: &Layout, log: LogIdentity, r
         }
         before = Some(*file.footer());
     }
+    before.map_or(0, |newest| newest.through.entry.index)
 }
 
 /// Reads every entry and proves that the batches lead from the header's hash and sequence to the footer's.

@@ -32,6 +32,9 @@ mod mark_file;
 mod options;
 #[cfg(test)]
 mod page_example;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub mod planted;
 mod proposal;
 mod read;
 mod recovery;

@@ -44,12 +44,16 @@ pub(crate) fn read_mark(vfs: &dyn Vfs, dir: &Path, identity: LogIdentity) -> io:
 
 impl MarkFile {
     /// Opens or creates the file, behind the newest mark. A new file is durable after the directory's sync.
+    ///
+    /// Both slots are written as they are, so that they have their space from now on: a mark that found the disk full would
+    /// poison a log that has all the room it needs.
     pub fn open(vfs: &dyn Vfs, dir: &Path, identity: LogIdentity, newest: Option<Mark>) -> io::Result<Self> {
         let path = dir.join(MARK_NAME);
         let file = vfs.open(&path, OpenMode::CreateOrOpen)?;
-        if file.len()? < MARK_BYTES {
-            file.set_len(MARK_BYTES)?;
-        }
+        let mut slots = [0; MARK_BYTES as usize];
+        let there = file.len()?.min(MARK_BYTES) as usize;
+        file.read_exact_at(0, &mut slots[..there])?;
+        file.write_all_at(0, &[IoSlice::new(&slots)])?;
         let next_counter = newest.map_or(0, |mark| mark.counter.wrapping_add(1));
         Ok(Self { path, file, identity, next_counter })
     }

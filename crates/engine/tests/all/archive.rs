@@ -267,6 +267,44 @@ fn a_log_that_ends_before_the_archive_is_refused() {
     copy_archive(&disk, &earlier);
     let error = Db::open_with("/db", options(&earlier)).unwrap_err();
     assert!(matches!(error, OpenError::Log(tapebook_wal::RecoveryError::LostTail { .. })), "{error}");
+    let problems = |disk: &MemoryVfs| {
+        let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+        verify(&vfs, Path::new("/db"), "verify").unwrap().problems
+    };
+    earlier.crash_process();
+    let found = problems(&earlier);
+    assert!(found.iter().any(|problem| problem.contains("the archive holds entry")), "{found:?}");
+    for entry in earlier.read_dir(Path::new("/db/wal")).unwrap() {
+        earlier.remove_file(&Path::new("/db/wal").join(entry.name)).unwrap();
+    }
+    let found = problems(&earlier);
+    assert!(found.iter().any(|problem| problem.contains("there is no log, the archive")), "{found:?}");
+}
+
+/// Without the mark, a broken frame of the last group looks like a torn tail, but for the files that know better. Whole frames
+/// behind it must not make `verify` believe that the log reaches that far. Found by the fault schedules.
+#[test]
+fn whole_frames_behind_a_broken_one_do_not_count_for_verify() {
+    let disk = MemoryVfs::new(10);
+    let db = open(Options { memtable_bytes: 4 << 20, ..options(Arc::new(disk.clone())) });
+    let pending: Vec<_> = (0..3_u32)
+        .map(|at| db.append(trades("S", at.into(), at..at + 1), Durability::Buffered).unwrap())
+        .collect();
+    db.drive().unwrap();
+    for pending in pending {
+        pending.wait().unwrap();
+    }
+    db.flush().unwrap();
+    drop(db);
+    let segment = Path::new("/db/wal/0000000001.log");
+    let frames = tapebook_wal::inspect_segment(&disk, segment).unwrap().frames();
+    let second = frames.map(Result::unwrap).find(|report| report.frame.as_ref().unwrap().meta.index == 3);
+    disk.mutate("/db/wal/MARK", |bytes| bytes.fill(0)).unwrap();
+    disk.flip_byte(segment, second.unwrap().offset + 70).unwrap();
+    let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+    let problems = verify(&vfs, Path::new("/db"), "verify").unwrap().problems;
+    assert!(problems.iter().any(|problem| problem.contains("the log ends at entry 2")), "{problems:?}");
+    assert!(Db::open_with("/db", options(vfs)).is_err());
 }
 
 /// Everything that counts after a failure: what was acknowledged is there, and the journal is what a snapshot shows.

@@ -177,7 +177,9 @@ impl Examination<'_> {
         while scanner.seek_candidate().map_err(io)? {
             let offset = scanner.offset();
             let seek_on = match scanner.step().map_err(io)? {
-                Step::Frame(frame) if frame.synced_through > end && frame.position > end => {
+                Step::Frame(frame)
+                    if frame.synced_through > end && frame.position > end && !planted_deafness() =>
+                {
                     let (position, synced_through) = (frame.position, frame.synced_through);
                     return corruption(Vouch::Frame { position, synced_through });
                 }
@@ -193,6 +195,9 @@ impl Examination<'_> {
             };
             scanner.seek(seek_on);
         }
+        if remains_end > end && planted_distrust() {
+            return corruption(Vouch::Checksum);
+        }
         let torn = (remains_end > end).then(|| TornTail {
             path: segment.path.clone(),
             offset: end_offset,
@@ -206,4 +211,20 @@ impl Examination<'_> {
             .min(end);
         Ok(Examined { state: self.state, end, durable, remains_end, torn })
     }
+}
+
+/// True where a test has planted the bug that a later frame is not heard. Never in a release build.
+fn planted_deafness() -> bool {
+    #[cfg(debug_assertions)]
+    return crate::planted::is(crate::planted::RecoveryBug::CutDespiteVouch);
+    #[cfg(not(debug_assertions))]
+    false
+}
+
+/// True where a test has planted the bug that every torn tail is damage. Never in a release build.
+fn planted_distrust() -> bool {
+    #[cfg(debug_assertions)]
+    return crate::planted::is(crate::planted::RecoveryBug::RefuseTornTail);
+    #[cfg(not(debug_assertions))]
+    false
 }

@@ -78,6 +78,21 @@ fn a_full_disk_is_met_before_anything_is_written() {
     }
 }
 
+/// The two slots of the mark are on pages of their own, and a new log writes to the second one only with its second group.
+/// A disk that was full by then poisoned the log, although the segment had all its room. Found by the fault schedules
+/// (`tapebook-sim --seed 429`).
+#[test]
+fn the_mark_needs_no_room_once_the_log_is_open() {
+    let (disk, vfs) = disk(13);
+    let (wal, sink) = start(&vfs, stepped());
+    disk.set_capacity_bytes(Some(0));
+    for n in 0..4 {
+        wal.append(batch(payload(n, 300)), n).unwrap();
+    }
+    assert!(wal.poisoned().is_none());
+    assert_eq!(sink.memory.lock().unwrap().tickets, [0, 1, 2, 3]);
+}
+
 /// Purging makes room where the disk has none.
 #[test]
 fn a_purged_segment_takes_the_place_of_a_new_one() {

@@ -1,0 +1,6 @@
+//! The fault schedules, the bugs that they must find, and the real process.
+
+mod determinism;
+mod planted;
+mod process;
+mod schedules;
