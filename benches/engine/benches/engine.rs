@@ -126,13 +126,13 @@ fn reads(criterion: &mut Criterion) {
                     .get(Trade::ID, symbol, *ts, *seq)
                     .expect("the file is whole")
                     .expect("it is there")
-                    .seq
+                    .seq()
             });
         });
         group.bench_function("last", |bencher| {
             bencher.iter(|| {
                 let (symbol, ts, _) = key();
-                snapshot.last(Trade::ID, symbol, *ts).expect("the file is whole").expect("it is there").seq
+                snapshot.last(Trade::ID, symbol, *ts).expect("the file is whole").expect("it is there").seq()
             });
         });
         group.bench_function("by_id", |bencher| {
@@ -148,7 +148,7 @@ fn reads(criterion: &mut Criterion) {
         group.bench_function("all trades in key order", |bencher| {
             bencher.iter(|| {
                 let rows = snapshot.scan_table(Trade::ID, tapebook::TimeRange::ALL);
-                rows.fold(0, |sum, record| sum ^ record.expect("the file is whole").ts)
+                rows.fold(0, |sum, record| sum ^ record.expect("the file is whole").ts())
             });
         });
         group.finish();
@@ -176,6 +176,7 @@ fn projection(criterion: &mut Criterion, snapshot: &Snapshot) {
         .scan_table(Trade::ID, tapebook::TimeRange::ALL)
         .map(|record| record.expect("the file is whole"))
         .collect();
+    let records: Vec<_> = records.iter().map(|record| record.raw()).collect();
     let schema = Arc::new(Trade::schema().clone());
     let fields = tapebook_record::projection::arrow_schema(&schema);
     let all: Vec<usize> = (0..fields.fields().len()).collect();

@@ -129,12 +129,12 @@ fn place(name: &'static str, db: Db, rows: u64, flush: bool) -> Result<Place, An
 
 fn get(place: &Place, key: Key) -> Result<bool, AnyError> {
     let found = place.snapshot.get(Trade::ID, &place.symbols[key.symbol], key.ts, key.seq)?;
-    Ok(found.is_some_and(|record| touched(&record) && record.seq == key.seq))
+    Ok(found.is_some_and(|record| touched(&record.raw()) && record.seq() == key.seq))
 }
 
 fn last(place: &Place, key: Key) -> Result<bool, AnyError> {
     let found = place.snapshot.last(Trade::ID, &place.symbols[key.symbol], key.ts)?;
-    Ok(found.is_some_and(|record| touched(&record) && record.ts == key.ts))
+    Ok(found.is_some_and(|record| touched(&record.raw()) && record.ts() == key.ts))
 }
 
 /// Reads the first byte of the row, so that it is fetched and not only found.
@@ -144,7 +144,7 @@ fn touched(record: &RawRecord<'_>) -> bool {
 
 fn by_id(place: &Place, key: Key) -> Result<bool, AnyError> {
     let found = place.snapshot.by_id(Trade::ID, "trade_id", Id::Number(key.seq))?;
-    Ok(found.first().is_some_and(|record| touched(record) && record.seq == key.seq))
+    Ok(found.first().is_some_and(|record| touched(&record.raw()) && record.seq() == key.seq))
 }
 
 fn filter(setting: &Setting, table: &SsTable, rows: u64) -> Result<(), AnyError> {

@@ -1,7 +1,7 @@
 //! Reads of the database beside what the model says. A wrong answer is a violation; an error is handed back, because with
 //! damage on the disk it may be the right answer.
 
-use tapebook::{Direction, Id, JournalError, RawRecord, ReadError, SeqRange, Snapshot, TimeRange};
+use tapebook::{Direction, Id, JournalError, ReadError, ReadRecord, SeqRange, Snapshot, TimeRange};
 
 use crate::model::{Model, View};
 use crate::random::Random;
@@ -87,7 +87,7 @@ fn compare_single(snapshot: &Snapshot, view: &View<'_>, random: &mut Random) -> 
         let stored = random.pick(view.rows);
         let StoredRow { seq, row } = stored;
         let expected = view.shows(stored).then_some(stored);
-        let read = |record: RawRecord<'_>| Row::read(row.kind, record);
+        let read = |record: ReadRecord<'_>| Row::read(row.kind, record);
         let found = snapshot.get(row.kind.table(), &row.symbol, row.ts, *seq)?;
         assert_eq!(found.map(read).as_ref(), expected, "the row with seq {seq}");
         if let Some(column) = row.kind.id_column() {

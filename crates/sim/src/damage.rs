@@ -152,7 +152,7 @@ impl Trial {
         if error.is_none() {
             // Damage that no read came across must not become right by being copied.
             let flushed = db.flush().map_err(|error| error.to_string());
-            let compacted = db.compact(CompactionGoal::Settled).map_err(|error| error.to_string());
+            let compacted = db.compact(CompactionGoal::History).map_err(|error| error.to_string());
             error = flushed.err().or(compacted.err()).or_else(|| self.read(schedule, &db, found));
         }
         match error {

@@ -127,8 +127,11 @@ pub(crate) fn fill(schedule: &mut Schedule) {
 }
 
 pub(crate) fn compact(schedule: &mut Schedule, db: &Db) {
-    let settled = schedule.random.chance(50);
-    let goal = if settled { CompactionGoal::Settled } else { CompactionGoal::Bounded };
+    let goal = match schedule.random.below(3) {
+        0 => CompactionGoal::Bounded,
+        1 => CompactionGoal::Settled,
+        _ => CompactionGoal::History,
+    };
     let steps = db.compact(goal);
     schedule.trace.line(format_args!("  {:?} steps, {goal:?}", steps.as_ref().ok()));
     schedule.expect("compacting", steps);

@@ -1,7 +1,7 @@
 //! Rows that are told apart by a number of their own.
 
 use tapebook::{
-    Batch, BookDelta, EncodedBatch, Id, Producer, PushError, Quote, RawRecord, Record, StandardTable,
+    Batch, BookDelta, EncodedBatch, Id, Producer, PushError, Quote, ReadRecord, Record, StandardTable,
     TableId, Trade,
 };
 
@@ -73,15 +73,17 @@ impl Row {
     }
 
     /// What a read gave back; a row that cannot be one of ours is an error.
-    pub fn read(kind: Kind, record: RawRecord<'_>) -> StoredRow {
+    pub fn read<'a>(kind: Kind, record: impl Into<ReadRecord<'a>>) -> StoredRow {
+        let record: ReadRecord<'a> = record.into();
+        let (seq, ts, symbol) = (record.seq(), record.ts(), record.symbol().to_owned());
         let number = match kind {
             Kind::Trade => Record::<Trade<'static>>::new(record).and_then(|row| row.price()),
             Kind::Quote => Record::<Quote<'static>>::new(record).and_then(|row| row.bid_price()),
             Kind::Delta => Record::<BookDelta<'static>>::new(record).and_then(|row| row.price()),
         };
-        let number = number.unwrap_or_else(|| panic!("seq {}: a row without its number", record.seq)) as u32;
-        let row = Self { kind, symbol: record.symbol.to_owned(), ts: record.ts, number };
-        StoredRow { seq: record.seq, row }
+        let number = number.unwrap_or_else(|| panic!("seq {seq}: a row without its number")) as u32;
+        let row = Self { kind, symbol, ts, number };
+        StoredRow { seq, row }
     }
 }
 

@@ -36,6 +36,7 @@ const SMALL_FILES: CompactionOptions = CompactionOptions {
     late_ratio: 2,
     partition_bytes_min: 4_000,
     partition_bytes_max: 20_000,
+    late_allowance: None,
 };
 
 /// What one seed came to, where no promise was broken.

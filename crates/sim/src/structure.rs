@@ -21,6 +21,7 @@ pub(crate) enum Structure {
     Mark,
     Spare,
     Archive,
+    History,
 }
 
 impl Structure {
@@ -34,6 +35,7 @@ impl Structure {
             _ if name.starts_with("wal/spare-") => Self::Spare,
             _ if name.starts_with("wal/") && name.ends_with(".log") => Self::ClosedSegment,
             _ if name.starts_with("tables/") && name.ends_with(".sst") => Self::Table,
+            _ if name.starts_with("tables/") && name.ends_with(".parquet") => Self::History,
             _ if name.starts_with("state/") && name.ends_with(".state") => Self::State,
             _ if name.starts_with("archive/") && name.ends_with(".tape") => Self::Archive,
             _ => return None,
@@ -54,6 +56,7 @@ impl fmt::Display for Structure {
             Self::Mark => "mark",
             Self::Spare => "spare segment",
             Self::Archive => "archive",
+            Self::History => "history file",
         })
     }
 }

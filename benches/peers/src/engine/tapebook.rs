@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 use tapebook::{
-    Batch, CompactionGoal, Db, Durability, Id, RawRecord, Record, Snapshot, StandardTable, TimeRange, Trade,
+    Batch, CompactionGoal, Db, Durability, Id, ReadRecord, Record, Snapshot, StandardTable, TimeRange, Trade,
 };
 
 use super::{Engine, Reader, Sum};
@@ -96,12 +96,12 @@ impl Reader for SnapshotReader {
 
     fn last(&mut self, symbol: u32, at: i64) -> Result<Option<(i64, f64)>, AnyError> {
         let found = self.snapshot.last(Trade::ID, &self.names[symbol as usize], at)?;
-        Ok(found.map(|record| (record.ts, price(record))))
+        Ok(found.map(|record| (record.ts(), price(record))))
     }
 
     fn by_id(&mut self, id: u64) -> Result<Option<(u64, f64)>, AnyError> {
         let found = self.snapshot.by_id(Trade::ID, "trade_id", Id::Number(id))?;
-        Ok(found.first().map(|record| (record.seq, price(*record))))
+        Ok(found.first().map(|record| (record.seq(), price(record.clone()))))
     }
 
     fn scan_series(&mut self, symbol: u32, first: i64, last: i64) -> Result<Sum, AnyError> {
@@ -117,13 +117,13 @@ impl Reader for SnapshotReader {
         let mut sum = Sum::default();
         for record in self.snapshot.scan_table(Trade::ID, TimeRange::ALL) {
             let record = record?;
-            sum.add(record.ts, price(record));
+            sum.add(record.ts(), price(record));
         }
         Ok(sum)
     }
 }
 
 #[inline]
-fn price(record: RawRecord<'_>) -> f64 {
+fn price(record: ReadRecord<'_>) -> f64 {
     Record::<Trade>::new(record).and_then(|trade| trade.price()).unwrap_or(f64::NAN)
 }
