@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
-use crate::commands::{backup, checkpoint, completions, demo, import, inspect, retract, sql};
+use crate::commands::{backup, checkpoint, compact, completions, demo, import, inspect, retract, sql};
 use crate::data_dir::DataDir;
 use crate::text::one_line;
 

@@ -2,7 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod checkpoint;
-mod compact;
+pub(crate) mod compact;
 pub(crate) mod completions;
 pub(crate) mod demo;
 mod flush;

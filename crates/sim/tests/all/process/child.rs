@@ -57,6 +57,7 @@ pub fn options(vfs: Arc<dyn Vfs>) -> Options {
             late_ratio: 2,
             partition_bytes_min: 4_000,
             partition_bytes_max: 40_000,
+            late_allowance: None,
         },
         max_future: None,
         journal_retention: Some(Duration::from_secs(3_600)),
@@ -117,6 +118,7 @@ fn work() {
                 println!("backup {} {}", report.number, report.last_seq);
             }
             29 => drop(db.compact(CompactionGoal::Settled).expect("compaction")),
+            35 => drop(db.compact(CompactionGoal::History).expect("conversion")),
             37 => db.flush().expect("a flush"),
             _ => {}
         }

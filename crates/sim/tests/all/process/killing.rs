@@ -23,6 +23,9 @@ pub enum Point {
     TableRename,
     TableDirectorySync,
     TableRemoval,
+    HistoryWrite,
+    HistoryRename,
+    HistoryName,
     StateWrite,
     StateRename,
     ManifestWrite,
@@ -38,7 +41,7 @@ pub enum Point {
 }
 
 impl Point {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::Identity,
         Self::AppendWrite,
         Self::LogSync,
@@ -52,6 +55,9 @@ impl Point {
         Self::TableRename,
         Self::TableDirectorySync,
         Self::TableRemoval,
+        Self::HistoryWrite,
+        Self::HistoryRename,
+        Self::HistoryName,
         Self::StateWrite,
         Self::StateRename,
         Self::ManifestWrite,
@@ -74,6 +80,7 @@ impl Point {
     pub fn nth_max(self) -> u64 {
         match self {
             Self::Identity | Self::Current | Self::CheckpointEnd => 1,
+            Self::HistoryWrite | Self::HistoryRename | Self::HistoryName => 1,
             Self::CheckpointLink | Self::TableRemoval | Self::Recycle | Self::Prepare => 2,
             _ => u64::MAX,
         }
@@ -102,6 +109,13 @@ impl Point {
             Self::TableRename => operation == Operation::Rename && inside("tables/"),
             Self::TableDirectorySync => operation == Operation::SyncDir && path.ends_with("/db/tables"),
             Self::TableRemoval => operation == Operation::Remove && inside("tables/"),
+            Self::HistoryWrite => {
+                operation == Operation::Write && inside("tables/") && path.contains(".parquet")
+            }
+            Self::HistoryRename => {
+                operation == Operation::Rename && inside("tables/") && path.contains(".parquet")
+            }
+            Self::HistoryName => operation == Operation::Rename && inside("history/"),
             Self::StateWrite => operation == Operation::Write && inside("state/"),
             Self::StateRename => operation == Operation::Rename && inside("state/"),
             Self::ManifestWrite => operation == Operation::Write && inside("MANIFEST"),

@@ -85,9 +85,10 @@ impl Ledger {
         let mut found: BTreeMap<u64, (String, i64, u32)> = BTreeMap::new();
         for record in bare.scan_table(Trade::ID, TimeRange::ALL) {
             let record = record.unwrap_or_else(|error| panic!("{what}: {error}"));
+            let (symbol, ts, seq) = (record.symbol().to_owned(), record.ts(), record.seq());
             let price = tapebook::Record::<Trade<'static>>::new(record).and_then(|trade| trade.price());
-            let row = (record.symbol.to_owned(), record.ts, price.expect("every row has its number") as u32);
-            assert!(found.insert(record.seq, row).is_none(), "{what}: seq {} twice", record.seq);
+            let row = (symbol, ts, price.expect("every row has its number") as u32);
+            assert!(found.insert(seq, row).is_none(), "{what}: seq {seq} twice");
         }
         let last_seq = snapshot.visible_seq();
         assert!(found.keys().copied().eq(1..=last_seq), "{what}: sequences are dense from 1");
