@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use tapebook::{Batch, CompactionGoal, CompactionOptions, Db, Durability, Options, Trade};
+use tapebook_vfs::{RealVfs, Vfs};
 
 const DAY: i64 = 24 * 60 * 60 * 1_000_000_000;
 const DAYS: i64 = 6;
@@ -26,7 +27,7 @@ impl Counting {
     fn start(name: &'static str, folder: &Path) -> Self {
         let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("readers");
         assert!(
-            environment.join("installed.txt").exists(),
+            RealVfs::new().exists(&environment.join("installed.txt")).unwrap(),
             "no programs to read history with; install them with: scripts/install-tools.sh readers {}",
             environment.parent().unwrap().display()
         );
@@ -88,8 +89,8 @@ fn other_programs_count_right_while_files_are_replaced() {
         convert();
     }
     let folder = place.path().join("history/trades");
-    let files = || std::fs::read_dir(&folder).unwrap().count() as u64;
-    assert_eq!(files(), DAYS as u64, "a file for each day");
+    let files = RealVfs::new().read_dir(&folder).unwrap();
+    assert_eq!(files.len() as i64, DAYS, "a file for each day");
     let first = db.snapshot().visible_seq();
     let programs: Vec<Counting> =
         ["duckdb", "polars", "pandas"].map(|name| Counting::start(name, &folder)).into();
@@ -108,7 +109,7 @@ fn other_programs_count_right_while_files_are_replaced() {
         for [rows, different, _] in &answers {
             assert_eq!(rows, different, "{name}: a row twice");
             assert!(
-                (first..=last).contains(rows) && (rows - first) % LATE_ROWS as u64 == 0,
+                (first..=last).contains(rows) && (rows - first).is_multiple_of(LATE_ROWS as u64),
                 "{name}: {rows}"
             );
             assert!(*rows >= before, "{name}: fewer rows than before");
