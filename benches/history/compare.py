@@ -2,7 +2,7 @@
 """Bytes a row of the Binance files: in Tapebook's files of history, and in those of others.
 
     python3 -m venv venv && venv/bin/pip install duckdb==2.0.0 polars==2.1.0 chdb==4.4.0
-    venv/bin/python benches/history/compare.py DATA [--levels 6 19] [--binary bytes_per_row] [--scratch DIR]
+    venv/bin/python benches/history/compare.py DATA [--levels 6] [--binary bytes_per_row] [--scratch DIR]
 
 `DATA` is the folder with `trades.parquet`, `quotes.parquet` and `book_deltas.parquet`. Each is written as a file of history
 first (by the example `bytes_per_row`, built unless `--binary` names it); the others write what is in that file: the same
@@ -168,7 +168,7 @@ def clickhouse_merge_tree(session: Session, source: Path, level: int) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--levels", type=int, nargs="+", default=[6, 19])
+    parser.add_argument("--levels", type=int, nargs="+", default=[6])
     parser.add_argument("--binary", help="the example bytes_per_row, already built")
     parser.add_argument("--scratch", help="where files are written")
     arguments = parser.parse_args()

@@ -45,8 +45,12 @@ fn file(input: &[u8]) {
     let (vfs, path) = (MemoryVfs::new(1), Path::new(PATH));
     let file = vfs.open(path, OpenMode::CreateNew).expect("the disk is empty");
     file.write_all_at(0, &[IoSlice::new(&bytes)]).expect("the disk is in memory");
-    let _ = (HistoryFile::identity_of(&vfs, path), HistoryFile::report_of(&vfs, path));
-    for schema in Schemas::standard().iter() {
+    let _ = HistoryFile::report_of(&vfs, path);
+    let table = HistoryFile::identity_of(&vfs, path).map(|(_, table)| table);
+    let schemas = Schemas::standard();
+    // As what it says that it is, and as something else.
+    let schema = table.ok().and_then(|table| schemas.get(table)).or_else(|| schemas.by_name("trades"));
+    for schema in schema.into_iter().chain(schemas.by_name("ticks")) {
         if let Ok(file) = HistoryFile::open(&vfs, path, IDENTITY, expected, schema) {
             read(&file, schema);
         }

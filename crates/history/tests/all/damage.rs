@@ -8,7 +8,7 @@ use tapebook_history::{HistoryError, HistoryFile, HistorySeal, Part, Selection, 
 use tapebook_record::{Schemas, TableSchema};
 use tapebook_vfs::{MemoryVfs, OpenMode, Vfs};
 
-use crate::model::{IDENTITY, PATH, Row, Rows, Value, Whole, write};
+use crate::model::{IDENTITY, PATH, Row, Rows, Value, Whole, quiet_decoder, write};
 
 fn small_file(schema: &Arc<TableSchema>) -> (MemoryVfs, HistorySeal, Vec<Whole>) {
     let rows: Vec<Row> = (0..12_i64)
@@ -46,6 +46,7 @@ fn read(
 
 #[test]
 fn a_flipped_byte_is_found_or_does_no_harm() {
+    quiet_decoder();
     for name in ["trades", "book_snapshots", "balances"] {
         let schema = Schemas::standard().by_name(name).unwrap().clone();
         let (vfs, seal, expected) = small_file(&schema);
@@ -76,6 +77,7 @@ fn a_flipped_byte_is_found_or_does_no_harm() {
 /// Without a seal damage of the footer may go unnoticed, but it must neither panic nor be taken for another file.
 #[test]
 fn a_flipped_byte_without_a_seal_does_not_panic() {
+    quiet_decoder();
     let schema = Schemas::standard().by_name("trades").unwrap().clone();
     let (vfs, seal, expected) = small_file(&schema);
     let bytes = vfs.read_file(Path::new(PATH), u64::MAX).unwrap();

@@ -9,7 +9,7 @@ use tapebook_history::{HistoryError, HistoryFile, HistorySeal, Part, Selection, 
 use tapebook_record::{Crc32c, Schemas, TableSchema};
 use tapebook_vfs::{MemoryVfs, OpenMode, Vfs};
 
-use crate::model::{IDENTITY, PATH, Whole, write};
+use crate::model::{IDENTITY, PATH, Whole, quiet_decoder, write};
 use crate::round_trip::rows_of;
 use crate::series_reads::{collect, row_at, rows_with_ids};
 
@@ -71,6 +71,7 @@ fn check_reads(file: &HistoryFile, schema: &TableSchema) -> usize {
 
 #[test]
 fn what_the_full_check_takes_reads_the_same_in_every_way() {
+    quiet_decoder();
     let schema = Schemas::standard().by_name("trades").unwrap().clone();
     let rows: Vec<_> = (0..24_i64).map(|at| ((at / 9) as usize, at % 9, at as u8 % 12)).collect();
     let rows = rows_with_ids(&schema, &rows);

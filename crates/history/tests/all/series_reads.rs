@@ -12,7 +12,7 @@ use tapebook_record::slot::ID_TEXT_BIT;
 use tapebook_record::{Id, RawRecord, Schemas, TableSchema};
 use tapebook_vfs::{MemoryVfs, OpenMode, Vfs};
 
-use crate::model::{IDENTITY, PATH, Row, Rows, Value, Whole, cases, write, written};
+use crate::model::{IDENTITY, PATH, Row, Rows, Value, Whole, cases, quiet_decoder, write, written};
 
 const NAMES: [&str; 6] = ["A", "AB", "B", "b", "never", ""];
 
@@ -167,6 +167,7 @@ fn a_file_and_its_scans_can_be_shared_and_sent() {
 /// Every byte before the tail is flipped in turn: each read gives the right rows or names the file and the grain.
 #[test]
 fn a_read_of_a_damaged_file_is_right_or_refused() {
+    quiet_decoder();
     let schema = trades();
     let rows: Vec<_> = (0..40_i64).map(|at| ((at / 14) as usize, at % 14, at as u8 % 12)).collect();
     let rows = rows_with_ids(&schema, &rows);
