@@ -29,6 +29,8 @@ pub struct CheckpointReport {
     pub commit_clock: i64,
     /// SSTables.
     pub tables: u64,
+    /// History files.
+    pub history_files: u64,
     /// Files that share their bytes with the database's own.
     pub files_linked: u64,
     /// Files that were copied.
@@ -93,6 +95,7 @@ impl Db {
             report.files_copied += 1;
         }
         report.tables = version.tables().count() as u64;
+        report.history_files = version.history().count() as u64;
         let (vfs, root) = (Arc::clone(&self.vfs), target.layout().root());
         let version = Version::clone(&version);
         Manifest::create_from(vfs, root, identity, ManifestOptions::default(), version)?.close()?;

@@ -10,6 +10,7 @@ mod errors;
 mod files;
 mod formats;
 mod golden;
+mod history;
 mod import;
 mod objects;
 mod retract;

@@ -5,7 +5,7 @@ use std::io::IoSlice;
 use std::path::Path;
 use std::sync::Arc;
 
-use tapebook_lsm::manifest::layout::files_in_use;
+use tapebook_lsm::manifest::layout::{files_in_use, history_name, table_name};
 use tapebook_lsm::manifest::{Identity, Manifest, StateFile};
 use tapebook_vfs::{MemoryVfs, OpenMode, Vfs};
 use tapebook_wal::{RecoveryOptions, recover};
@@ -102,10 +102,11 @@ fn leads_to_a_database(target: &dyn BackupTarget, backup: &Backup) -> Result<(),
             return Err(format!("its manifest names {name}, which it does not have"));
         }
     }
-    for table in version.tables() {
-        let name = tapebook_lsm::manifest::layout::table_name(table.file_id);
-        if !backup.files.iter().any(|file| file.name == name && file.bytes == table.bytes) {
-            return Err(format!("its {name} has not the {} bytes that its manifest says", table.bytes));
+    let tables = version.tables().map(|file| (table_name(file.file_id), file.bytes));
+    let history = version.history().map(|file| (history_name(file.file_id), file.bytes));
+    for (name, bytes) in tables.chain(history) {
+        if !backup.files.iter().any(|file| file.name == name && file.bytes == bytes) {
+            return Err(format!("its {name} has not the {bytes} bytes that its manifest says"));
         }
     }
     if let Some(named) = version.state() {

@@ -83,6 +83,11 @@ fn any_sequence_and_any_time_come_back_with_the_rolling_hash_of_the_source() {
     let mut clients = Clients::new(1);
     for number in 1..=3 {
         work(&db, &disk, &mut clients, 14);
+        if number == 2 {
+            db.flush().unwrap();
+            db.compact(CompactionGoal::History).unwrap();
+            assert!(db.version().history().next().is_some(), "history is backed up as well");
+        }
         assert_eq!(db.backup(&target).unwrap().number, number);
     }
     let journal = hashes(&db);
@@ -265,6 +270,9 @@ fn damage_to_any_object_is_found_and_nothing_is_restored_from_it() {
     work(&db, &disk, &mut clients, 12);
     let first = db.backup(&whole_target).unwrap();
     work(&db, &disk, &mut clients, 12);
+    db.flush().unwrap();
+    db.compact(CompactionGoal::History).unwrap();
+    work(&db, &disk, &mut clients, 6);
     let second = db.backup(&whole_target).unwrap();
     let newest = list_backups(&whole_target).unwrap().pop().unwrap();
     let between = RestoreBound::Seq((first.last_seq + second.last_seq) / 2);

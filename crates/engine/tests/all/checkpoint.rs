@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tapebook::{
-    BuildError, CheckpointError, CheckpointReport, Db, Durability, OpenError, Options, WalOptions, verify,
+    BuildError, CheckpointError, CheckpointReport, CompactionGoal, Db, Durability, OpenError, Options,
+    WalOptions, verify,
 };
 use tapebook_vfs::{Fault, FaultPlan, FaultRule, FaultVfs, MemoryVfs, Operation, RealVfs, Vfs};
 
@@ -51,11 +52,16 @@ fn a_checkpoint_is_the_database_at_one_moment() {
     let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
     let db = open(options(Arc::clone(&vfs)));
     let mut clients = Clients::new(1);
-    work(&db, &mut clients, 40);
+    work(&db, &mut clients, 20);
+    db.flush().unwrap();
+    db.compact(CompactionGoal::History).unwrap();
+    work(&db, &mut clients, 30);
     let rows = everything(&db.snapshot());
     let report = db.checkpoint(COPY).unwrap();
     assert_eq!(report.last_seq, rows.len() as u64);
-    assert!(report.tables > 2 && report.files_linked == report.tables + 1, "{report:?}");
+    let history = db.version().history().count() as u64;
+    assert!(history > 0 && report.history_files == history, "{report:?}");
+    assert!(report.tables > 1 && report.files_linked == report.tables + history + 1, "{report:?}");
     assert_eq!((report.files_copied, report.bytes_copied), (0, 0));
     let at_checkpoint = clients.acknowledged.clone();
     work(&db, &mut clients, 30);

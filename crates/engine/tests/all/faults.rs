@@ -24,7 +24,7 @@ fn options(vfs: Arc<dyn Vfs>) -> Options {
 }
 
 /// Opens, appends, flushes, compacts, rolls the log, closes; goes on after whatever can be gone on after.
-fn work(fault: &FaultVfs, clients: &mut Clients) {
+fn work(fault: &FaultVfs, clients: &mut Clients, goal: CompactionGoal) {
     let open = || Db::open_with("/db", options(Arc::new(fault.clone())));
     let Ok(db) = open().or_else(|_| open()) else { return };
     for step in 0..26 {
@@ -35,7 +35,6 @@ fn work(fault: &FaultVfs, clients: &mut Clients) {
             let outcome_unknown = matches!(error, FlushError::Again(_));
             assert!(again.is_ok() || outcome_unknown || fault.faults() > 1, "{again:?} after {error}");
         }
-        let goal = if step < 12 { CompactionGoal::Settled } else { CompactionGoal::History };
         if step % 12 == 10
             && let Err(error) = db.compact(goal)
         {
@@ -71,10 +70,10 @@ fn work(fault: &FaultVfs, clients: &mut Clients) {
     clients.collect_receipts();
 }
 
-fn every_call_fails(fault: Fault, for_ever: bool) {
+fn every_call_fails(fault: Fault, for_ever: bool, goal: CompactionGoal) {
     let counting = FaultVfs::new(Arc::new(MemoryVfs::new(7)), FaultPlan::none());
     let mut clients = Clients::new(7);
-    work(&counting, &mut clients);
+    work(&counting, &mut clients, goal);
     assert!(clients.unsettled.is_empty() && clients.acknowledged.len() > 200);
     let calls = counting.calls();
     assert!(calls > 150, "{calls}");
@@ -84,7 +83,7 @@ fn every_call_fails(fault: Fault, for_ever: bool) {
         let rule = FaultRule::new(fault).nth(call);
         let rule = if for_ever { rule.for_ever() } else { rule };
         let failing = FaultVfs::new(Arc::new(disk.clone()), rule.into());
-        work(&failing, &mut clients);
+        work(&failing, &mut clients, goal);
         assert!(failing.faults() > 0, "call {call}");
         if call % 2 == 0 {
             disk.crash(call);
@@ -106,22 +105,26 @@ fn every_call_fails(fault: Fault, for_ever: bool) {
 
 #[test]
 fn any_call_that_fails_once_is_a_clean_error() {
-    every_call_fails(Fault::OsError(5), false);
+    every_call_fails(Fault::OsError(5), false, CompactionGoal::History);
 }
 
 #[test]
 fn a_disk_that_dies_at_any_call_is_a_clean_stop() {
-    every_call_fails(Fault::OsError(5), true);
+    every_call_fails(Fault::OsError(5), true, CompactionGoal::Settled);
 }
 
 #[test]
 fn a_disk_that_is_full_at_any_call_is_a_clean_error() {
-    every_call_fails(Fault::Error(ErrorKind::StorageFull), false);
+    every_call_fails(Fault::Error(ErrorKind::StorageFull), false, CompactionGoal::History);
 }
 
 #[test]
 fn a_write_that_stops_half_way_at_any_call_is_a_clean_error() {
-    every_call_fails(Fault::ShortWrite { bytes: 100, error: ErrorKind::Other }, false);
+    every_call_fails(
+        Fault::ShortWrite { bytes: 100, error: ErrorKind::Other },
+        false,
+        CompactionGoal::Settled,
+    );
 }
 
 /// Leaves no room for anything new.

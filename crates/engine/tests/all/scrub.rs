@@ -56,7 +56,14 @@ fn damage_to_a_file_in_use_is_found_and_forgotten_when_it_is_gone() {
     flip(&path, bytes * 9 / 10);
     assert_eq!(db.scrub().problems.len(), 1);
     flip(&path, bytes * 9 / 10);
-    db.compact(CompactionGoal::Settled).unwrap();
+    db.compact(CompactionGoal::History).unwrap();
+    assert_eq!(db.scrub().problems, Vec::<String>::new());
+    let file_id = db.version().history().next().unwrap().file_id;
+    let history = db.layout().history(file_id);
+    flip(&history, 500);
+    let [problem] = &db.scrub().problems[..] else { panic!("one file is damaged") };
+    assert!(problem.contains(history.to_str().unwrap()) && problem.contains("checksum"), "{problem}");
+    flip(&history, 500);
     assert_eq!(db.scrub().problems, Vec::<String>::new());
     db.close().unwrap();
 }

@@ -81,18 +81,16 @@ impl HistorySet {
     pub(crate) fn series<'a>(
         &'a self,
         table: TableId,
-        symbol: &str,
-    ) -> impl DoubleEndedIterator<Item = (&'a Arc<HistoryFile>, &'a SeriesSpan)> + use<'a> {
+        symbol: &'a str,
+    ) -> impl DoubleEndedIterator<Item = (&'a Arc<HistoryFile>, &'a SeriesSpan)> {
         let table = self.tables.get(&table);
         let found = table.and_then(|table| Some((table, table.series().get(symbol)?)));
-        let name: Arc<str> = symbol.into();
-        found
-            .into_iter()
-            .flat_map(|(table, series)| series.files.iter().map(move |at| (table, *at)))
-            .filter_map(move |(table, at)| {
-                let file = table.files.get(at as usize)?;
-                Some((file, file.series(&name)?))
-            })
+        let files =
+            found.into_iter().flat_map(|(table, series)| series.files.iter().map(move |at| (table, *at)));
+        files.filter_map(move |(table, at)| {
+            let file = table.files.get(at as usize)?;
+            Some((file, file.series(symbol)?))
+        })
     }
 
     /// The symbols of a table that have rows up to a sequence number.

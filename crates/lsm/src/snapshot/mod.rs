@@ -360,12 +360,12 @@ impl Snapshot {
     /// The history files that have the first records of a series in a range of time, each of which can be read as it is: no
     /// record of another file or MemTable lies between, and nothing of the series in them is hidden; and the rest of the
     /// range. A reader of columns spares himself the rows.
-    pub fn leading_history(
-        &self,
+    pub fn leading_history<'a>(
+        &'a self,
         table: TableId,
-        symbol: &str,
+        symbol: &'a str,
         range: TimeRange,
-    ) -> (Vec<&HistoryFile>, TimeRange) {
+    ) -> (Vec<&'a HistoryFile>, TimeRange) {
         let others = self.first_outside_history(table, symbol, range);
         let (mut leading, mut rest) = (Vec::new(), range);
         for (file, span) in self.pieces.history.series(table, symbol) {
