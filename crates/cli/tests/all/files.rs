@@ -24,7 +24,7 @@ fn a_compacted_directory_holds_the_same_in_one_partition() {
     let before = place.sql("SELECT * FROM trades ORDER BY seq");
     let ran = place.run(&["compact"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    assert!(ran.err.contains("1 SSTable in 1 partition"), "{ran:?}");
+    assert!(ran.err.contains("1 SSTable and 0 history files in 1 partition"), "{ran:?}");
     assert_eq!(place.sql("SELECT * FROM trades ORDER BY seq"), before);
     let sound = place.ok(&["verify"]);
     assert!(sound.contains("1 SSTable, 3 rows") && sound.ends_with(": 0 problems\n"), "{sound}");
