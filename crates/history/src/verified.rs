@@ -9,6 +9,7 @@ use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 use tapebook_vfs::File;
 
+use crate::decoder::reading;
 use crate::error::{HistoryError, Part, io_error};
 use crate::grains::{self, GRAIN_BYTES};
 use crate::identity::HistoryIdentity;
@@ -75,7 +76,7 @@ impl VerifiedFile {
     }
 
     fn read(&self, start: u64, length: usize) -> io::Result<Bytes> {
-        self.inner.read(start, length).map_err(|error| {
+        reading(|| self.inner.read(start, length)).map_err(|error| {
             let text = error.to_string();
             self.failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             io::Error::other(text)

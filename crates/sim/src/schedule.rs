@@ -520,7 +520,8 @@ impl Schedule {
     /// Compares everything that is shown.
     pub fn check(&mut self, db: &Db, when: &str) {
         let view = self.model.view(self.model.applied_index());
-        let compared = compare(&db.snapshot(), &view, &mut self.random);
+        let random = &mut self.random;
+        let compared = self.machine.watched.calmly(|| compare(&db.snapshot(), &view, random));
         let explained = self.is_explained();
         if let Err(error) = compared {
             let text = error.to_string();
@@ -550,7 +551,9 @@ impl Schedule {
     pub fn check_held(&mut self) {
         for (snapshot, index) in std::mem::take(&mut self.held) {
             let view = self.model.view(index);
-            if let Err(error) = compare(&snapshot, &view, &mut self.random) {
+            let random = &mut self.random;
+            let compared = self.machine.watched.calmly(|| compare(&snapshot, &view, random));
+            if let Err(error) = compared {
                 assert!(self.is_explained(), "a held snapshot: {error}");
             }
         }

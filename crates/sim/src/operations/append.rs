@@ -173,7 +173,8 @@ impl Schedule {
             let symbols = db.snapshot().symbols().len();
             assert!(symbols <= self.options.symbols_max + UNDER_WAY_MAX, "{symbols} symbols");
             let version = db.version();
-            let (partitions, files) = (version.partitions().count(), version.tables().count());
+            let files = version.tables().count() + version.history().count();
+            let partitions = version.partitions().count();
             assert!(partitions <= files + 2, "{partitions} partitions of {files} files");
         }
     }
