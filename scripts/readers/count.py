@@ -50,7 +50,7 @@ while True:
     except Exception as error:
         refused += 1
         print(f"{reader}: {error}", file=sys.stderr)
-        if reader != "polars" or refused > 3:
+        if reader != "polars" or refused > 20:
             raise
         continue
     refused = 0
