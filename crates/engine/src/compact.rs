@@ -237,9 +237,6 @@ impl Compactor {
             history.push(Arc::clone(known.history().file(*file_id).ok_or(CompactionError::Interrupted)?));
         }
         let mut outputs = self.begin_outputs(committer, version, &inputs)?;
-        if inputs.is_empty() {
-            outputs.log_indexes = LogRange { first: 0, last: 0 };
-        }
         outputs.partition = Some(chosen.partition);
         let result = convert(&inputs, &history, known.retractions(), chosen.partition, &mut outputs)
             .and_then(|()| {
