@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tapebook_vfs::{DirEntry, FaultPlan, FaultVfs, File, MemoryVfs, OpenMode, RealVfs, Vfs};
+use tapebook_vfs::{DirEntry, FaultPlan, FaultVfs, File, ManualClock, MemoryVfs, OpenMode, RealVfs, Vfs};
 
 use super::write;
 
@@ -333,4 +333,11 @@ fn clock_goes_on_and_randomness_differs(place: &Place<'_>) {
     drawn.sort_unstable();
     drawn.dedup();
     assert_eq!(drawn.len(), 100);
+}
+
+#[test]
+fn the_machines_disk_takes_another_clock() {
+    let vfs = RealVfs::with_clock(ManualClock::new(5_000));
+    vfs.clock().sleep(Duration::from_nanos(7));
+    assert_eq!((vfs.clock().unix_nanos(), vfs.clock().monotonic()), (5_007, Duration::from_nanos(7)));
 }
