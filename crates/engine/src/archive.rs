@@ -1,4 +1,5 @@
-//! The journal's archive: what is flushed is kept, in order, for as long as `journal_retention` says.
+//! The journal's archive: what is flushed is kept, in order, for as long as `journal_retention` says and within
+//! `journal_bytes_max`.
 //!
 //! A flush archives the entries up to its MemTable's last one before it commits its version edit. So the archive reaches
 //! at least as far as the state file, and nothing is purged from the log that it does not hold.
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use tapebook_lsm::manifest::Version;
 use tapebook_record::EncodedBatch;
-use tapebook_vfs::Vfs;
+use tapebook_vfs::{OpenMode, Vfs};
 use tapebook_wal::{
     ArchiveError, ArchiveFile, ArchiveHeader, ArchiveWriter, EntryKind, JournalPoint, LogIdentity,
     LogPosition, ReadError, Wal, archive_name, list_archive,
@@ -39,13 +40,22 @@ pub enum ArchivingError {
     },
 }
 
+/// How much of the journal is kept.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ArchiveBounds {
+    pub age_max: Duration,
+    pub bytes_max: Option<u64>,
+}
+
 /// The archive of an open database. Its lock is that of the flush.
 #[derive(Debug)]
 pub(crate) struct Archive {
     vfs: Arc<dyn Vfs>,
     layout: Layout,
     log: LogIdentity,
-    retention: Duration,
+    bounds: ArchiveBounds,
+    /// Bytes of all files together; not known where they have no bound.
+    bytes: u64,
     /// Where the newest file ends, and the checksum of its footer.
     end: Option<(JournalPoint, u32)>,
 }
@@ -56,7 +66,7 @@ impl Archive {
         vfs: &Arc<dyn Vfs>,
         layout: &Layout,
         log: LogIdentity,
-        retention: Duration,
+        bounds: ArchiveBounds,
     ) -> Result<Self, ArchiveError> {
         let dir = layout.archive();
         vfs.create_dir_all(&dir).map_err(|source| io_error("create the directory", layout, source))?;
@@ -73,7 +83,15 @@ impl Archive {
                 Some((newest.footer().through, newest.footer().crc))
             }
         };
-        Ok(Self { vfs: Arc::clone(vfs), layout: layout.clone(), log, retention, end })
+        let mut bytes = 0_u64;
+        if bounds.bytes_max.is_some() {
+            for first_index in files {
+                let path = dir.join(archive_name(first_index));
+                let length = vfs.open(&path, OpenMode::Read).and_then(|file| file.len());
+                bytes = bytes.saturating_add(length.map_err(|source| io_error("read", layout, source))?);
+            }
+        }
+        Ok(Self { vfs: Arc::clone(vfs), layout: layout.clone(), log, bounds, bytes, end })
     }
 
     /// The last entry in it; 0 where there is none.
@@ -154,27 +172,30 @@ impl Archive {
         }
         let (_, footer) = writer.finish(through)?;
         self.end = Some((through, footer.crc));
+        self.bytes = self.bytes.saturating_add(footer.file_bytes());
         Ok(())
     }
 
-    /// Removes files whose last entry is older than the retention, the oldest first; never the newest, from which the
-    /// archive goes on.
-    pub(crate) fn retain(&self) -> Result<(), ArchiveError> {
+    /// Removes files whose last entry is older than is kept, and the oldest while there are more bytes than are kept;
+    /// never the newest, from which the archive goes on.
+    pub(crate) fn retain(&mut self) -> Result<(), ArchiveError> {
         let dir = self.layout.archive();
         let files =
             list_archive(&*self.vfs, &dir).map_err(|source| io_error("list", &self.layout, source))?;
-        let retention = i64::try_from(self.retention.as_nanos()).unwrap_or(i64::MAX);
-        let oldest_kept = self.vfs.clock().unix_nanos().saturating_sub(retention);
+        let age_max = i64::try_from(self.bounds.age_max.as_nanos()).unwrap_or(i64::MAX);
+        let oldest_kept = self.vfs.clock().unix_nanos().saturating_sub(age_max);
         let older = files.split_last().map_or(&[][..], |(_, older)| older);
         let mut removed = false;
         for first_index in older {
             let file = ArchiveFile::open(&*self.vfs, &dir, self.log, *first_index)?;
-            if file.footer().last_commit_clock >= oldest_kept {
+            let too_many = self.bounds.bytes_max.is_some_and(|bytes_max| self.bytes > bytes_max);
+            if file.footer().last_commit_clock >= oldest_kept && !too_many {
                 break;
             }
             let path = dir.join(archive_name(*first_index));
             let gone = self.vfs.remove_file(&path);
             gone.map_err(|source| ArchiveError::Io { operation: "remove", path, source: Arc::new(source) })?;
+            self.bytes = self.bytes.saturating_sub(file.file_bytes());
             removed = true;
         }
         if removed {

@@ -1,5 +1,7 @@
 //! Compaction: carries out, one step at a time, what `tapebook_lsm::compaction` chooses.
 
+mod dropping;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,7 +9,7 @@ use std::time::Duration;
 use tapebook_history::{HistoryFile, HistoryWriter};
 use tapebook_lsm::compaction::{
     Choice, CompactionOptions, Convert, ConvertOutputs, Goal, Merge, MergeReason, Move, OpenFiles, Outputs,
-    Slice, choose, convert, rewrite,
+    Retention, Slice, choose, convert, rewrite,
 };
 use tapebook_lsm::manifest::layout::{history_name, table_name};
 use tapebook_lsm::manifest::{LogRange, PARTITION_AS_FLUSHED, Partition, TableFile, Version, VersionEdit};
@@ -30,11 +32,12 @@ const PILE_UP_FILES: usize = 32;
 /// How often the compacting thread looks whether a partition has become quiet.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
-/// Moves, merges and converts files, one step at a time.
+/// Moves, merges, converts and drops files, one step at a time.
 #[derive(Debug)]
 pub(crate) struct Compactor {
     pub flusher: Arc<Flusher>,
     pub options: CompactionOptions,
+    pub retention: Retention,
     /// Bytes of rows that merging may write in a second.
     pub bytes_per_second: Option<u64>,
     /// One step at a time. What was found out about files is kept from one to the next.
@@ -125,9 +128,17 @@ impl Compactor {
     pub(crate) fn new(
         flusher: Arc<Flusher>,
         options: CompactionOptions,
+        retention: Retention,
         bytes_per_second: Option<u64>,
     ) -> Self {
-        Self { flusher, options, bytes_per_second, known: Mutex::default(), done: Mutex::default() }
+        Self {
+            flusher,
+            options,
+            retention,
+            bytes_per_second,
+            known: Mutex::default(),
+            done: Mutex::default(),
+        }
     }
 
     /// Takes one step towards the goal; false where there is none to take.
@@ -147,7 +158,7 @@ impl Compactor {
         let clock = self.flusher.store.vfs.clock();
         known.note_time(&version, clock);
         let began = clock.monotonic();
-        let mut step = match choose(&version, &known.files, &self.options, goal) {
+        let mut step = match choose(&version, &known.files, &self.options, &self.retention, goal) {
             Choice::Nothing => return Ok(false),
             Choice::Move(chosen) => {
                 let step = self.apply_move(&version, &chosen)?;
@@ -162,6 +173,7 @@ impl Compactor {
                 step
             }
             Choice::Convert(chosen) => self.convert(committer, &version, &known.files, &chosen)?,
+            Choice::Drop(chosen) => self.drop_slices(committer, &version, &known.files, &chosen)?,
         };
         step.ended_at = clock.unix_nanos();
         step.took = clock.monotonic().saturating_sub(began);
@@ -171,15 +183,22 @@ impl Compactor {
 
     fn remember(&self, step: CompactionStep) {
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        if step.kind == MOVE {
-            done.moves += 1;
-        } else {
-            match step.kind {
-                CONVERT => done.conversions += 1,
-                _ => done.merges += 1,
+        match step.kind {
+            MOVE => done.moves += 1,
+            DROP => {
+                done.drops += 1;
+                done.dropped_rows += step.rows_dropped;
+                done.dropped_bytes += step.bytes_before.saturating_sub(step.bytes_after);
+                done.written_bytes += step.bytes_after;
             }
-            done.read_bytes += step.bytes_before;
-            done.written_bytes += step.bytes_after;
+            kind => {
+                match kind {
+                    CONVERT => done.conversions += 1,
+                    _ => done.merges += 1,
+                }
+                done.read_bytes += step.bytes_before;
+                done.written_bytes += step.bytes_after;
+            }
         }
         if done.recent.len() == RECENT_MAX {
             done.recent.remove(0);
@@ -197,8 +216,8 @@ impl Compactor {
             partitions_added: chosen.begun.clone(),
             ..VersionEdit::default()
         })?;
-        let (files, bytes) = (1, file.bytes);
-        Ok(step(MOVE, (files, bytes), (files, bytes)))
+        let extent = Extent::of([(file.bytes, file.rows)]);
+        Ok(step(MOVE, extent, extent))
     }
 
     fn merge(
@@ -210,16 +229,17 @@ impl Compactor {
     ) -> Result<CompactionStep, CompactionError> {
         let inputs = inputs(known, &chosen.inputs)?;
         let mut outputs = self.begin_outputs(committer, version, &inputs)?;
-        let result = rewrite(&inputs, &chosen.slices, self.options.file_bytes, &mut outputs).and_then(|()| {
-            let used = |id: u64| outputs.tables.iter().any(|(file, _)| file.partition == id);
-            let edit = VersionEdit {
-                tables_removed: chosen.inputs.clone(),
-                partitions_added: chosen.begun.iter().filter(|begun| used(begun.id)).copied().collect(),
-                partitions_removed: chosen.ended.into_iter().collect(),
-                ..VersionEdit::default()
-            };
-            self.replace(committer, edit, &outputs)
-        });
+        let result =
+            rewrite(&inputs, &chosen.slices, &[], self.options.file_bytes, &mut outputs).and_then(|()| {
+                let used = |id: u64| outputs.tables.iter().any(|(file, _)| file.partition == id);
+                let edit = VersionEdit {
+                    tables_removed: chosen.inputs.clone(),
+                    partitions_added: chosen.begun.iter().filter(|begun| used(begun.id)).copied().collect(),
+                    partitions_removed: chosen.ended.into_iter().collect(),
+                    ..VersionEdit::default()
+                };
+                self.replace(committer, edit, &outputs)
+            });
         self.outcome(result, outputs, chosen.reason.name(), version, &chosen.inputs, &[])
     }
 
@@ -292,12 +312,14 @@ impl Compactor {
             }
             return Err(error);
         }
-        let tables = tables.iter().filter_map(|file_id| version.table(*file_id)).map(|file| file.bytes);
+        let tables = tables.iter().filter_map(|file_id| version.table(*file_id));
         let history = history.iter().filter_map(|file_id| version.history_file(*file_id));
-        let before = tables.chain(history.map(|file| file.bytes)).fold((0, 0), count_and_sum);
-        let written = outputs.tables.iter().map(|(file, _)| file.bytes);
-        let converted = outputs.history.iter().map(|file| file.seal().file_bytes);
-        Ok(step(kind, before, written.chain(converted).fold((0, 0), count_and_sum)))
+        let before = Extent::of(
+            tables.map(|file| (file.bytes, file.rows)).chain(history.map(|file| (file.bytes, file.rows))),
+        );
+        let written = outputs.tables.iter().map(|(file, _)| (file.bytes, file.rows));
+        let converted = outputs.history.iter().map(|file| (file.seal().file_bytes, file.rows()));
+        Ok(step(kind, before, Extent::of(written.chain(converted))))
     }
 
     /// The new files take the place of those that `edit` removes: in the manifest, then in the snapshot, in one step
@@ -360,9 +382,26 @@ impl Compactor {
 const MOVE: &str = "move";
 /// What a partition that became history counts as.
 const CONVERT: &str = "convert";
+/// What slices that went count as.
+const DROP: &str = "drop";
 
-fn count_and_sum((files, bytes): (u64, u64), more: u64) -> (u64, u64) {
-    (files + 1, bytes + more)
+/// What files come to.
+#[derive(Clone, Copy, Debug, Default)]
+struct Extent {
+    files: u64,
+    bytes: u64,
+    rows: u64,
+}
+
+impl Extent {
+    /// Of files by their bytes and rows.
+    fn of(files: impl IntoIterator<Item = (u64, u64)>) -> Self {
+        files.into_iter().fold(Self::default(), |sum, (bytes, rows)| Self {
+            files: sum.files + 1,
+            bytes: sum.bytes + bytes,
+            rows: sum.rows + rows,
+        })
+    }
 }
 
 /// The open tables of these numbers.
@@ -370,15 +409,16 @@ fn inputs(known: &OpenFiles, file_ids: &[u64]) -> Result<Vec<Arc<Table>>, Compac
     file_ids.iter().map(|id| known.get(*id).cloned().ok_or(CompactionError::Interrupted)).collect()
 }
 
-/// A step with files and bytes before and after; its times are still to be filled in.
-fn step(kind: &'static str, before: (u64, u64), after: (u64, u64)) -> CompactionStep {
+/// A step with what there was before and after; its times are still to be filled in.
+fn step(kind: &'static str, before: Extent, after: Extent) -> CompactionStep {
     CompactionStep {
         ended_at: 0,
         kind,
-        files_before: before.0,
-        bytes_before: before.1,
-        files_after: after.0,
-        bytes_after: after.1,
+        files_before: before.files,
+        bytes_before: before.bytes,
+        files_after: after.files,
+        bytes_after: after.bytes,
+        rows_dropped: before.rows.saturating_sub(after.rows),
         took: Duration::ZERO,
     }
 }

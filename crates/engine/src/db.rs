@@ -132,8 +132,8 @@ impl Db {
         Ok(())
     }
 
-    /// Moves and merges files until the goal is reached, in this thread; returns how many steps that took. Flushes
-    /// nothing: what is in MemTables stays there.
+    /// Moves, merges and converts files until the goal is reached, and drops what [`Options::retention`] does not keep, in
+    /// this thread; returns how many steps that took. Flushes nothing: what is in MemTables stays there.
     ///
     /// The database compacts by itself towards [`CompactionGoal::Bounded`] where it has threads of its own
     /// ([`Options::background`]).
@@ -204,6 +204,7 @@ impl Db {
             flush_failing: flush.0,
             leftovers: flush.1,
             version: self.version(),
+            retention: self.compactor.retention.clone(),
             compaction: self.compactor.stats(),
             scrub: self.scrubber.stats(),
             wal: self.wal.as_ref().map(|wal| wal.stats()).unwrap_or_default(),

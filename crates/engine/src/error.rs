@@ -78,6 +78,14 @@ pub enum OpenError {
         /// The table's number.
         table: u16,
     },
+    /// The options say how much is kept of a table that there is not.
+    #[error("retention is set for a table {name:?}, which there is not; the tables are {known}")]
+    RetentionOfUnknownTable {
+        /// What the options name.
+        name: String,
+        /// The tables that there are.
+        known: String,
+    },
     /// The directory holds something, but not a database.
     #[error("{}: not a Tapebook data directory: it has {found:?} but no IDENTITY; choose an empty directory", path.display())]
     Foreign {

@@ -96,7 +96,8 @@ impl Flusher {
     fn tidy(&self, files: &mut Files, wal: &Wal<Committer>, applied_index: u64) -> Result<(), FlushError> {
         files.remove_retired(&self.store)?;
         wal.purge_through(applied_index)?;
-        if let Some(archive) = files.archive.as_ref().filter(|_| !files.are_held()) {
+        let held = files.are_held();
+        if let Some(archive) = files.archive.as_mut().filter(|_| !held) {
             archive.retain().map_err(ArchivingError::from)?;
         }
         Ok(())

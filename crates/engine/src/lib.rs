@@ -50,6 +50,7 @@ mod options;
 mod producers;
 mod recovery;
 mod replay;
+mod retention;
 mod retraction;
 mod scrub;
 mod state;
@@ -72,6 +73,7 @@ pub use journal::{JournalBatch, JournalError, JournalReader};
 pub use layout::Layout;
 pub use options::Options;
 pub use producers::{ProducerRefusal, ProducerState};
+pub use retention::RetentionOptions;
 pub use retraction::{
     REASON_BYTES_MAX, ReasonError, RetractError, RetractionEntry, RetractionName, RetractionReceipt,
     check_reason,
@@ -82,11 +84,11 @@ pub use unfinished::BuildError;
 pub use verify::{VerifyReport, verify};
 
 pub use tapebook_history::WriterOptions as HistoryWriterOptions;
-pub use tapebook_lsm::compaction::{CompactionOptions, Goal as CompactionGoal};
+pub use tapebook_lsm::compaction::{CompactionOptions, Goal as CompactionGoal, Retention, RetentionPolicy};
 pub use tapebook_lsm::key::{Direction, TimeRange};
 pub use tapebook_lsm::manifest::{HistoryFile, Partition, SeqRange, TableFile, Version};
 pub use tapebook_lsm::retraction::{Change, Retraction, Retractions};
 pub use tapebook_lsm::snapshot::{ReadError, RecordScan, SeriesScan, Snapshot, TableScan};
-pub use tapebook_lsm::sstable::{Table as SsTable, TableWriterOptions};
+pub use tapebook_lsm::sstable::{Table as SsTable, TableStats as SsTableStats, TableWriterOptions};
 pub use tapebook_record::*;
 pub use tapebook_wal::{WalOptions, WalStats};

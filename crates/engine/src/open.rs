@@ -16,7 +16,7 @@ use tapebook_wal::{EntryKind, LogIdentity, Proposal, RecoveryOptions, Wal};
 
 use crate::append::{Completer, Completion, PendingAppend};
 use crate::apply::Applier;
-use crate::archive::Archive;
+use crate::archive::{Archive, ArchiveBounds};
 use crate::commit::{Committer, Ticket};
 use crate::compact::{Compactor, Wake};
 use crate::files::{Files, FlushedTimes, TableStore};
@@ -34,6 +34,7 @@ const FIRST_TERM: u64 = 1;
 const FIRST_EPOCH: u64 = 1;
 
 pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
+    let retention = options.retention.resolve(&Schemas::standard())?;
     let vfs = Arc::clone(&options.vfs);
     let started = vfs.clock().monotonic();
     let layout = Layout::new(dir);
@@ -52,7 +53,10 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
     let history = open_history(&*vfs, &layout, identity, &version, &state.schemas)?;
     let log = LogIdentity { cluster_id: identity.cluster_id, node_id: identity.node_id };
     let archive = match options.journal_retention {
-        Some(retention) => Some(Archive::open(&vfs, &layout, log, retention)?),
+        Some(age_max) => {
+            let bounds = ArchiveBounds { age_max, bytes_max: options.journal_bytes_max };
+            Some(Archive::open(&vfs, &layout, log, bounds)?)
+        }
         None => None,
     };
     let mut replay = Replay::new(Applier::new(state), recovery::bounds(&options, recovery::ASSUMED_RATE));
@@ -114,7 +118,7 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
         compaction: Wake::default(),
     });
     let rate = options.compaction_bytes_per_second.filter(|_| options.background);
-    let compactor = Compactor::new(Arc::clone(&flusher), options.compaction, rate);
+    let compactor = Compactor::new(Arc::clone(&flusher), options.compaction, retention, rate);
     let mut db = Db {
         committer,
         wal: Some(Arc::new(wal)),

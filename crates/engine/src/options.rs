@@ -9,7 +9,7 @@ use tapebook_lsm::sstable::TableWriterOptions;
 use tapebook_vfs::{RealVfs, Vfs};
 use tapebook_wal::WalOptions;
 
-use crate::ScrubOptions;
+use crate::{RetentionOptions, ScrubOptions};
 
 /// How a database is opened. The defaults are right for a server on its own disk.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub struct Options {
     /// Bytes of rows that merging may write in a second; `None`: as fast as it can. Where files pile up it is as fast
     /// as it can anyway. Default 64 MiB.
     pub compaction_bytes_per_second: Option<u64>,
+    /// How much of each table is kept. The default keeps everything.
+    pub retention: RetentionOptions,
     /// When and how fast files are read again to find damage early.
     pub scrub: ScrubOptions,
     /// Rows whose time is further ahead of the clock are refused. `None`: none are. Default one day.
@@ -48,6 +50,9 @@ pub struct Options {
     /// stays. A library does not double what its user writes unless it is asked to; who wants to follow the journal
     /// from the past, or to restore to any sequence, asks.
     pub journal_retention: Option<Duration>,
+    /// With more bytes than this, the oldest files of the archive go before their time, but never its newest one. `None`
+    /// (the default): there is no bound.
+    pub journal_bytes_max: Option<u64>,
     /// True (the default): threads of its own write the log's queue, flush, compact and scrub. False: no thread is started, and
     /// everything happens inside the calls; for simulations.
     pub background: bool,
@@ -67,11 +72,13 @@ impl Default for Options {
             recovery_target: Duration::from_secs(1),
             compaction: CompactionOptions::default(),
             compaction_bytes_per_second: Some(64 << 20),
+            retention: RetentionOptions::default(),
             scrub: ScrubOptions::default(),
             max_future: Some(Duration::from_secs(24 * 60 * 60)),
             symbols_max: 1_000_000,
             producers_max: 100_000,
             journal_retention: None,
+            journal_bytes_max: None,
             background: true,
             command: std::env::args().take(2).collect::<Vec<_>>().join(" "),
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tapebook_lsm::compaction::Retention;
 use tapebook_lsm::manifest::Version;
 use tapebook_wal::{TornTail, WalStats};
 
@@ -27,6 +28,8 @@ pub struct DbStats {
     pub leftovers: Option<String>,
     /// The files that hold flushed rows, and their partitions.
     pub version: Arc<Version>,
+    /// What is kept of each table.
+    pub retention: Retention,
     /// What compaction did.
     pub compaction: CompactionStats,
     /// What the scrubber did and found.
@@ -57,9 +60,15 @@ pub struct CompactionStats {
     pub merges: u64,
     /// Partitions that became history, or whose history was written anew.
     pub conversions: u64,
+    /// Steps that dropped slices, as retention says.
+    pub drops: u64,
+    /// Rows of those slices.
+    pub dropped_rows: u64,
+    /// Bytes that went with them.
+    pub dropped_bytes: u64,
     /// Bytes of the files that were merged or converted.
     pub read_bytes: u64,
-    /// Bytes of the files that took their place.
+    /// Bytes of the files that took their place, or that of files which a dropped slice had shared.
     pub written_bytes: u64,
     /// The newest steps, oldest first; at most a hundred.
     pub recent: Vec<CompactionStep>,
@@ -72,9 +81,9 @@ pub struct CompactionStats {
 pub struct CompactionStep {
     /// When it was done, nanoseconds since the epoch.
     pub ended_at: i64,
-    /// `move`, `convert`, or why files were merged.
+    /// `move`, `convert`, `drop`, or why files were merged.
     pub kind: &'static str,
-    /// The files that were moved or replaced.
+    /// The files that were moved, replaced or dropped.
     pub files_before: u64,
     /// Their bytes.
     pub bytes_before: u64,
@@ -82,6 +91,8 @@ pub struct CompactionStep {
     pub files_after: u64,
     /// Their bytes.
     pub bytes_after: u64,
+    /// Rows of slices that went; 0 for all but `drop`.
+    pub rows_dropped: u64,
     /// How long it took.
     pub took: Duration,
 }

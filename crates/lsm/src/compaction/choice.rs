@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::partitions::{self, Days};
+use super::retention::{Expired, Retention, expired};
 use super::{CompactionOptions, Facts};
 use crate::key::TimeRange;
 use crate::manifest::{HistoryFile, PARTITION_AS_FLUSHED, Partition, TableFile, Version};
@@ -21,6 +22,8 @@ pub enum Choice {
     Merge(Merge),
     /// A partition becomes history, or its history is written anew.
     Convert(Convert),
+    /// Slices go, as retention says.
+    Drop(Expired),
 }
 
 /// The rows of a partition that become history.
@@ -119,9 +122,17 @@ pub enum Goal {
 
 /// What to do next. The same arguments give the same choice; carried out again and again, it comes to
 /// [`Choice::Nothing`].
-pub fn choose(version: &Version, facts: &impl Facts, options: &CompactionOptions, goal: Goal) -> Choice {
+pub fn choose(
+    version: &Version,
+    facts: &impl Facts,
+    options: &CompactionOptions,
+    retention: &Retention,
+    goal: Goal,
+) -> Choice {
     let chooser = Chooser::new(version, facts, options, goal);
     let choice = chooser.place();
+    // Before anything is merged: what goes need not be, and may be the room that merging needs.
+    let choice = choice.or_else(|| expired(version, facts, retention).map(Choice::Drop));
     let choice = choice.or_else(|| chooser.divide());
     let choice = choice.or_else(|| chooser.convert());
     let choice = choice.or_else(|| chooser.promote());

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tapebook_history::Selection;
+use tapebook_record::TableId;
 
 use crate::key::{Direction, TimeRange};
 use crate::manifest::{HistoryFile, TableFile};
@@ -23,6 +24,9 @@ pub trait Facts {
 
     /// How a file's bytes are spread over time: pairs of an event time that it has and bytes of rows up to it.
     fn weights(&self, file: &TableFile) -> Vec<(i64, u64)>;
+
+    /// The time of the last row that a file has of a table.
+    fn last_of(&self, file: &TableFile, table: TableId) -> i64;
 
     /// True where retractions that stand hide rows of a history file.
     fn hides_some(&self, file: &HistoryFile) -> bool;
@@ -46,6 +50,8 @@ pub struct OpenFiles {
     quiet: HashMap<u64, Duration>,
     now: i64,
     compared: Mutex<HashMap<(u64, u64), bool>>,
+    /// The time of the last row that a table file has of a table.
+    last: Mutex<HashMap<(u64, TableId), i64>>,
     /// For the retractions as they are now: whether a history file has hidden rows, a table file shown ones.
     hidden: Mutex<HashMap<u64, bool>>,
 }
@@ -63,6 +69,8 @@ impl OpenFiles {
         let (known, compared) = (&self.tables, &mut self.compared);
         let compared = compared.get_mut().unwrap_or_else(PoisonError::into_inner);
         compared.retain(|(a, b), _| known.contains_key(a) && known.contains_key(b));
+        let last = self.last.get_mut().unwrap_or_else(PoisonError::into_inner);
+        last.retain(|(file_id, _), _| known.contains_key(file_id));
         let hidden = self.hidden.get_mut().unwrap_or_else(PoisonError::into_inner);
         if self.retractions == retractions {
             let history = &self.history;
@@ -123,6 +131,15 @@ impl Facts for OpenFiles {
 
     fn weights(&self, file: &TableFile) -> Vec<(i64, u64)> {
         self.tables.get(&file.file_id).map(|table| table.block_times().collect()).unwrap_or_default()
+    }
+
+    fn last_of(&self, file: &TableFile, table: TableId) -> i64 {
+        // Of a file that is not open nothing is known; nothing of it is too old.
+        let Some(open) = self.tables.get(&file.file_id) else { return i64::MAX };
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last.entry((file.file_id, table)).or_insert_with(|| {
+            open.series_of(table).map(|series| series.time_range().last).max().unwrap_or(i64::MAX)
+        })
     }
 
     fn hides_some(&self, file: &HistoryFile) -> bool {

@@ -16,6 +16,7 @@
 //!    └─ a partition that outgrew its bound ──────────► divided into shorter ones
 //! a partition ── nothing came for a while ───────────► converted: history, and L2 for what retractions hide
 //!             └─ a retraction was made or undone ────► converted anew
+//! a table's part of a partition ── too old, too many ► dropped
 //! ```
 //!
 //! A partition with history is never divided again. What comes late for it lies in SSTables like any other rows, and goes
@@ -31,6 +32,7 @@ mod choice;
 mod convert;
 mod facts;
 mod partitions;
+mod retention;
 mod rewrite;
 mod slice_name;
 #[cfg(test)]
@@ -41,6 +43,7 @@ use std::time::Duration;
 pub use choice::{Choice, Convert, Goal, LEVEL_ASIDE, Merge, MergeReason, Move, Slice, choose};
 pub use convert::{ConvertOutputs, convert};
 pub use facts::{Facts, OpenFiles};
+pub use retention::{Expired, Retention, RetentionPolicy};
 pub use rewrite::{Outputs, PACE_BYTES, rewrite};
 pub use slice_name::slice_name;
 

@@ -28,8 +28,8 @@ pub trait Outputs {
 /// How much is written between two calls of [`Outputs::pace`].
 pub const PACE_BYTES: u64 = 1 << 20;
 
-/// Writes every row of `inputs` to the slice that its time lies in. A file of level 1 and higher ends at about
-/// `file_bytes`.
+/// Writes every row of `inputs`, but for those of the tables in `without`, to the slice that its time lies in. A file of
+/// level 1 and higher ends at about `file_bytes`.
 ///
 /// Files are begun and ended slice by slice as rows come, so that as many are open as there are slices. After an error
 /// the unfinished files are the caller's to remove.
@@ -40,12 +40,13 @@ pub const PACE_BYTES: u64 = 1 << 20;
 pub fn rewrite<O: Outputs>(
     inputs: &[Arc<Table>],
     slices: &[Slice],
+    without: &[TableId],
     file_bytes: u64,
     outputs: &mut O,
 ) -> Result<(), O::Error> {
     let mut lanes: Vec<Lane<'_>> = slices.iter().map(|slice| Lane { slice, writer: None }).collect();
     let mut paced = 0;
-    for (table, name) in series_of(inputs) {
+    for (table, name) in series_of(inputs).into_iter().filter(|(table, _)| !without.contains(table)) {
         let sources = inputs.iter().filter_map(|input| input.series(table, name));
         let scans = sources.map(|series| series.scan(TimeRange::ALL, Direction::Forward));
         let mut at = 0;

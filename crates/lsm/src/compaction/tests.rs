@@ -9,7 +9,8 @@ use tapebook_record::TableId;
 
 use super::partitions::{begin, days, divide};
 use super::{
-    Choice, CompactionOptions, Convert, Facts, Goal, LEVEL_ASIDE, Merge, MergeReason, choose, slice_name,
+    Choice, CompactionOptions, Convert, Expired, Facts, Goal, LEVEL_ASIDE, Merge, MergeReason, Retention,
+    RetentionPolicy, choose, slice_name,
 };
 use crate::key::TimeRange;
 use crate::manifest::{
@@ -32,6 +33,11 @@ const OPTIONS: CompactionOptions = CompactionOptions {
 /// Series, time, sequence.
 type Row = (u8, i64, u64);
 
+/// The series are those of two tables.
+fn table_of(series: u8) -> TableId {
+    TableId(1 + u16::from(series % 2))
+}
+
 /// Files that are nothing but their rows.
 #[derive(Default)]
 struct World {
@@ -45,6 +51,9 @@ struct World {
     /// How long nothing has come for any partition.
     quiet: Duration,
     now: i64,
+    retention: Retention,
+    /// Rows of slices that went.
+    dropped: u64,
 }
 
 impl Facts for World {
@@ -61,6 +70,11 @@ impl Facts for World {
 
     fn weights(&self, file: &TableFile) -> Vec<(i64, u64)> {
         self.rows[&file.file_id].iter().map(|(_, ts, _)| (*ts, ROW_BYTES)).collect()
+    }
+
+    fn last_of(&self, file: &TableFile, table: TableId) -> i64 {
+        let of_table = self.rows[&file.file_id].iter().filter(|(series, _, _)| table_of(*series) == table);
+        of_table.map(|(_, ts, _)| *ts).max().unwrap()
     }
 
     fn hides_some(&self, file: &HistoryFile) -> bool {
@@ -109,7 +123,9 @@ impl World {
             seqs: SeqRange { first: seqs().min().unwrap(), last: seqs().max().unwrap() },
             log_indexes: LogRange { first: 1, last: 1 },
             checksum: 0,
-            tables: vec![TableId(1)],
+            tables: BTreeSet::from_iter(rows.iter().map(|(series, _, _)| table_of(*series)))
+                .into_iter()
+                .collect(),
         };
         self.rows.insert(file_id, rows);
         file
@@ -154,7 +170,7 @@ impl World {
     fn settle(&mut self, goal: Goal) -> u64 {
         let mut rewritten = 0;
         for _ in 0..200 {
-            match choose(&self.version, self, &OPTIONS, goal) {
+            match choose(&self.version, self, &OPTIONS, &self.retention, goal) {
                 Choice::Nothing => return rewritten,
                 Choice::Move(chosen) => {
                     let file = self.version.table(chosen.file_id).unwrap();
@@ -169,9 +185,10 @@ impl World {
                 }
                 Choice::Merge(chosen) => rewritten += self.merge(&chosen),
                 Choice::Convert(chosen) => rewritten += self.convert(&chosen),
+                Choice::Drop(chosen) => rewritten += self.drop_slices(&chosen),
             }
         }
-        panic!("no end: {:?}", choose(&self.version, self, &OPTIONS, goal));
+        panic!("no end: {:?}", choose(&self.version, self, &OPTIONS, &self.retention, goal));
     }
 
     fn merge(&mut self, chosen: &Merge) -> u64 {
@@ -222,10 +239,15 @@ impl World {
             tables_added.push(self.file(aside, LEVEL_ASIDE, id));
         }
         let mut history_added = Vec::new();
-        if !shown.is_empty() {
-            let TableFile { file_id, bytes, rows, partition, times, seqs, .. } = self.file(shown, 0, id);
-            let path = format!("history/t/{}.parquet", slice_name(chosen.partition.times));
-            let (table, tail_bytes, tail_crc) = (TableId(1), 1, 1);
+        for table in [TableId(1), TableId(2)] {
+            let rows: BTreeSet<Row> =
+                shown.iter().copied().filter(|(series, _, _)| table_of(*series) == table).collect();
+            if rows.is_empty() {
+                continue;
+            }
+            let TableFile { file_id, bytes, rows, partition, times, seqs, .. } = self.file(rows, 0, id);
+            let path = format!("history/t{}/{}.parquet", table.0, slice_name(chosen.partition.times));
+            let (tail_bytes, tail_crc) = (1, 1);
             history_added.push(HistoryFile {
                 file_id,
                 table,
@@ -249,9 +271,88 @@ impl World {
         bytes
     }
 
+    /// As the engine drops: files, and the rows of some tables in files that others share.
+    fn drop_slices(&mut self, chosen: &Expired) -> u64 {
+        let (before, expired) = (self.slices(), self.expired());
+        assert!(chosen.tables.len() + chosen.history.len() + chosen.shared.len() > 0, "{chosen:?}");
+        for file_id in chosen.tables.iter().chain(&chosen.history) {
+            self.dropped += self.rows.remove(file_id).unwrap().len() as u64;
+        }
+        let (mut tables_added, mut rewritten) = (Vec::new(), 0);
+        for file_id in &chosen.shared {
+            let place = Arc::clone(self.version.table(*file_id).unwrap());
+            let (goes, stays): (BTreeSet<Row>, BTreeSet<Row>) = self
+                .rows
+                .remove(file_id)
+                .unwrap()
+                .into_iter()
+                .partition(|(series, _, _)| chosen.without.contains(&table_of(*series)));
+            assert!(!goes.is_empty() && !stays.is_empty(), "{file_id} is not shared");
+            self.dropped += goes.len() as u64;
+            rewritten += stays.len() as u64 * ROW_BYTES;
+            tables_added.push(self.file(stays, place.level, place.partition));
+        }
+        self.commit(VersionEdit {
+            tables_removed: chosen.tables.iter().chain(&chosen.shared).copied().collect(),
+            tables_added,
+            history_removed: chosen.history.clone(),
+            partitions_removed: chosen.ended.clone(),
+            ..VersionEdit::default()
+        });
+        let after = self.slices();
+        for (slice, rows) in before {
+            match after.get(&slice) {
+                Some(left) => assert_eq!(*left, rows, "a part of {slice:?} went"),
+                None => assert!(expired.contains(&slice), "{slice:?} went and was to be kept"),
+            }
+        }
+        rewritten
+    }
+
+    /// The rows of each slice: what a partition holds of a table.
+    fn slices(&self) -> BTreeMap<(u64, TableId), BTreeSet<Row>> {
+        let mut slices: BTreeMap<_, BTreeSet<Row>> = BTreeMap::new();
+        let tables = self.version.tables().map(|file| (file.file_id, file.partition));
+        let history = self.version.history().map(|file| (file.file_id, file.partition));
+        for (file_id, partition) in tables.chain(history) {
+            for row in self.rows[&file_id].iter().filter(|_| partition != PARTITION_AS_FLUSHED) {
+                slices.entry((partition, table_of(row.0))).or_default().insert(*row);
+            }
+        }
+        slices
+    }
+
+    /// The slices that the policies do not keep, by their words.
+    fn expired(&self) -> BTreeSet<(u64, TableId)> {
+        let slices = self.slices();
+        let mut expired: BTreeSet<(u64, TableId)> = BTreeSet::new();
+        for (slice, rows) in &slices {
+            let last = rows.iter().map(|(_, ts, _)| *ts).max().unwrap();
+            let age = Duration::from_nanos(u64::try_from(self.now.saturating_sub(last)).unwrap_or(0));
+            if self.retention.of(slice.1).age_max.is_some_and(|age_max| age > age_max) {
+                expired.insert(*slice);
+            }
+        }
+        for table in [TableId(1), TableId(2)] {
+            let Some(bytes_max) = self.retention.of(table).bytes_max else { continue };
+            let history = self.version.history().filter(|file| file.table == table);
+            let mut kept: Vec<_> =
+                history.filter(|file| !expired.contains(&(file.partition, table))).collect();
+            kept.sort_by_key(|file| file.times.first);
+            while kept.len() > 1 && kept.iter().map(|file| file.bytes).sum::<u64>() > bytes_max {
+                expired.insert((kept.remove(0).partition, table));
+            }
+        }
+        expired
+    }
+
     fn check(&self, goal: Goal, rows: u64) {
         let stored: usize = self.rows.values().map(BTreeSet::len).sum();
-        assert_eq!(stored as u64, rows, "every row once");
+        assert_eq!(stored as u64 + self.dropped, rows, "every row once");
+        assert_eq!(self.expired(), BTreeSet::new(), "what is not kept is gone");
+        let partitions = self.slices().into_keys().map(|(partition, _)| partition);
+        let held = BTreeSet::from_iter(partitions);
+        assert!(self.version.partitions().all(|partition| held.contains(&partition.id)), "none is empty");
         let ordered = self.version.level(1);
         for (at, a) in ordered.iter().enumerate() {
             for b in &ordered[at + 1..] {
@@ -267,7 +368,7 @@ impl World {
         let mut slices = BTreeSet::new();
         for file in self.version.history() {
             assert!(!self.rows[&file.file_id].iter().any(is_hidden), "hidden rows in history");
-            assert!(slices.insert(file.partition), "a second file for one slice");
+            assert!(slices.insert((file.partition, file.table)), "a second file for one slice");
         }
         match goal {
             Goal::History => assert!(level_0.is_empty() && ordered.is_empty(), "{level_0:?} {ordered:?}"),
@@ -326,7 +427,7 @@ proptest! {
         }
         world.settle(Goal::Settled);
         world.check(Goal::Settled, rows);
-        prop_assert_eq!(choose(&world.version, &world, &OPTIONS, Goal::Settled), Choice::Nothing);
+        prop_assert_eq!(choose(&world.version, &world, &OPTIONS, &world.retention, Goal::Settled), Choice::Nothing);
     }
 
     #[test]
@@ -354,8 +455,135 @@ proptest! {
         }
         world.settle(Goal::History);
         world.check(Goal::History, rows);
-        prop_assert_eq!(choose(&world.version, &world, &OPTIONS, Goal::History), Choice::Nothing);
+        prop_assert_eq!(choose(&world.version, &world, &OPTIONS, &world.retention, Goal::History), Choice::Nothing);
     }
+}
+
+fn policy() -> impl Strategy<Value = RetentionPolicy> {
+    let age_max = prop::option::of((0..600_u64).prop_map(|hours| Duration::from_secs(hours * 3_600)));
+    let bytes_max = prop::option::of((0..400_u64).prop_map(|rows| rows * ROW_BYTES));
+    (age_max, bytes_max).prop_map(|(age_max, bytes_max)| RetentionPolicy { age_max, bytes_max })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn slices_go_whole_when_the_policies_do_not_keep_them_and_nothing_else_does(
+        flushes in flushes(),
+        steps in prop::collection::vec((0..6_u8, any::<u64>(), 0..60_i64), 1..20),
+        policies in (policy(), prop::option::of(policy())),
+    ) {
+        let tables = policies.1.map(|policy| (TableId(2), policy)).into_iter().collect();
+        let mut world = World::new();
+        world.retention = Retention { tables, default: policies.0 };
+        let (mut rows, mut flushes) = (0, flushes.iter());
+        for (kind, at, hours) in steps {
+            for flush in flushes.by_ref().take(3) {
+                world.flush(flush);
+                rows += flush.len() as u64;
+            }
+            world.now += hours * HOUR;
+            let first = at % (world.last_seq + 1);
+            match kind {
+                0 => world.hidden.extend(first..first + 20),
+                1 => world.hidden.retain(|seq| !(first..first + 20).contains(seq)),
+                _ => {}
+            }
+            let goal = if kind > 3 { Goal::History } else { Goal::Bounded };
+            world.settle(goal);
+            world.check(goal, rows);
+        }
+        world.now += 10_000 * DAY;
+        world.settle(Goal::Settled);
+        world.check(Goal::Settled, rows);
+        if policies.0.age_max.is_some() && policies.1.is_none() {
+            prop_assert_eq!(world.version.partitions().count(), 0, "all is too old in the end");
+        }
+    }
+}
+
+/// Two days with rows of two tables; the second one's last row of a day is an hour later.
+fn two_days_of_two_tables(goal: Goal) -> World {
+    let mut world = World::new();
+    for day in 0..2 {
+        world.flush(&(0..30).map(|at| (0, day * DAY + at)).collect::<Vec<_>>());
+        world.flush(&(0..30).map(|at| (1, day * DAY + HOUR + at)).collect::<Vec<_>>());
+    }
+    world.settle(goal);
+    world
+}
+
+fn next(world: &World) -> Choice {
+    choose(&world.version, world, &OPTIONS, &world.retention, Goal::Bounded)
+}
+
+#[test]
+fn a_slice_goes_when_its_last_row_is_too_old_and_its_partition_with_the_last_slice() {
+    let mut world = two_days_of_two_tables(Goal::History);
+    world.retention.default.age_max = Some(Duration::from_secs(3 * 24 * 3_600));
+    world.now = 3 * DAY + 29;
+    assert_eq!(next(&world), Choice::Nothing, "it is as old as it may be");
+    world.now += 1;
+    let Choice::Drop(chosen) = next(&world) else { panic!("a nanosecond more") };
+    assert_eq!((chosen.tables.len(), chosen.history.len(), chosen.ended.len()), (0, 1, 0), "{chosen:?}");
+    world.drop_slices(&chosen);
+    assert_eq!(next(&world), Choice::Nothing, "the other table's rows are younger");
+    world.now += HOUR;
+    let Choice::Drop(chosen) = next(&world) else { panic!("now it is their turn") };
+    assert_eq!((chosen.history.len(), chosen.ended.len()), (1, 1), "{chosen:?}");
+    world.drop_slices(&chosen);
+    // Late: it would be in the slice that has gone, and gets one of its own, which goes at once.
+    world.flush(&[(0, 5)]);
+    world.settle(Goal::Bounded);
+    world.check(Goal::Bounded, 121);
+    assert_eq!((world.version.partitions().count(), world.dropped), (1, 61));
+}
+
+#[test]
+fn a_file_that_tables_share_is_written_anew_and_after_those_that_only_go() {
+    let mut world = World::new();
+    for day in 0..2 {
+        world.flush(&(0..30).flat_map(|at| [(0, day * DAY + at), (1, day * DAY + at)]).collect::<Vec<_>>());
+    }
+    world.flush(&(0..30).map(|at| (0, 2 * DAY + at)).collect::<Vec<_>>());
+    world.settle(Goal::Bounded);
+    let policy = RetentionPolicy { age_max: Some(Duration::ZERO), bytes_max: None };
+    world.retention.tables = [(TableId(1), policy)].into();
+    world.now = 3 * DAY;
+    let Choice::Drop(first) = next(&world) else { panic!("table 1 is too old") };
+    assert_eq!((first.tables.len(), first.shared.len(), first.ended.len()), (1, 0, 1), "{first:?}");
+    world.drop_slices(&first);
+    for _ in 0..2 {
+        let Choice::Drop(shared) = next(&world) else { panic!("table 1 is too old") };
+        assert_eq!((shared.tables.len(), shared.shared.len(), shared.ended.len()), (0, 1, 0), "{shared:?}");
+        assert_eq!(shared.without, [TableId(1)]);
+        assert_eq!(world.drop_slices(&shared), 30 * ROW_BYTES);
+    }
+    assert_eq!(next(&world), Choice::Nothing);
+    assert_eq!((world.version.tables().count(), world.dropped), (2, 90));
+}
+
+#[test]
+fn with_too_many_bytes_the_oldest_history_goes_and_the_newest_never() {
+    let mut world = World::new();
+    for day in 0..4 {
+        world.flush(&(0..30).map(|at| (0, day * DAY + at)).collect::<Vec<_>>());
+    }
+    world.settle(Goal::Bounded);
+    world.retention.default.bytes_max = Some(2 * 30 * ROW_BYTES);
+    assert_eq!(next(&world), Choice::Nothing, "what is not history yet does not count");
+    world.settle(Goal::History);
+    world.check(Goal::History, 120);
+    let kept = |world: &World| {
+        let mut days: Vec<i64> = world.version.history().map(|file| file.times.first / DAY).collect();
+        days.sort_unstable();
+        days
+    };
+    assert_eq!(kept(&world), [2, 3]);
+    world.retention.default.bytes_max = Some(0);
+    world.settle(Goal::Bounded);
+    assert_eq!(kept(&world), [3]);
 }
 
 #[test]
@@ -365,7 +593,7 @@ fn a_slice_becomes_history_when_it_is_over_and_quiet() {
     let rows: Vec<(u8, i64)> = (0..160).map(|at| (0, at * 1_000)).collect();
     world.flush(&rows);
     world.settle(Goal::Bounded);
-    let chosen = |world: &World| choose(&world.version, world, &options, Goal::Bounded);
+    let chosen = |world: &World| choose(&world.version, world, &options, &world.retention, Goal::Bounded);
 
     (world.quiet, world.now) = (Duration::from_secs(3_599), 2 * DAY);
     assert_eq!(chosen(&world), Choice::Nothing, "something may still come");
@@ -501,7 +729,8 @@ fn a_dense_partition_is_split_at_days() {
 fn a_choice_says_why() {
     let mut world = World::new();
     world.flush(&in_order(DAY - HOUR, 30));
-    let Choice::Merge(chosen) = choose(&world.version, &world, &OPTIONS, Goal::Bounded) else {
+    let Choice::Merge(chosen) = choose(&world.version, &world, &OPTIONS, &world.retention, Goal::Bounded)
+    else {
         panic!("a file over midnight is divided");
     };
     assert_eq!((chosen.reason, chosen.reason.name()), (MergeReason::Divide, "divide"));

@@ -104,7 +104,8 @@ impl Snapshot {
 
     /// What was known when the journal had reached `seq`: the rows up to it, and of the retractions those that had been
     /// made, and not been undone, when `seq` was given. A change that came after that row and before the next is not
-    /// seen yet, so the answer never changes, and what a retraction hides can be read as of the moment before.
+    /// seen yet, so the answer never changes while its rows are kept, and what a retraction hides can be read as of the
+    /// moment before.
     pub fn as_of(&self, seq: u64) -> Result<Self, ReadError> {
         if seq > self.visible_seq {
             return Err(ReadError::NotReached { asked: seq, reached: self.visible_seq });

@@ -86,6 +86,14 @@ pub struct ArchiveFooter {
     pub crc: u32,
 }
 
+impl ArchiveFooter {
+    /// The length of the file, whose end the footer is.
+    pub fn file_bytes(&self) -> u64 {
+        let directory = SKIPPABLE_HEADER_BYTES as u64 + u64::from(self.blocks) * BLOCK_ENTRY_BYTES as u64;
+        self.directory_offset.saturating_add(directory).saturating_add(ARCHIVE_FOOTER_BYTES as u64)
+    }
+}
+
 /// Where a block lies, and what it begins with.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct BlockEntry {
