@@ -17,6 +17,7 @@ mod bulk;
 mod input;
 mod insert;
 mod log;
+mod many_files;
 mod measure;
 mod points;
 mod recovery;
@@ -27,7 +28,6 @@ mod soak;
 mod swallow;
 mod writers;
 
-use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use setting::Setting;
@@ -35,7 +35,7 @@ use setting::Setting;
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 type Measurement = fn(&Setting) -> Result<(), AnyError>;
 
-const MEASUREMENTS: [(&str, Measurement); 10] = [
+const MEASUREMENTS: [(&str, Measurement); 11] = [
     ("append", appends::one_writer),
     ("writers", writers::many),
     ("log", bulk::log_only),
@@ -45,6 +45,7 @@ const MEASUREMENTS: [(&str, Measurement); 10] = [
     ("scan", scan::one_table),
     ("recovery", recovery::open),
     ("amplification", amplification::in_order_ticks),
+    ("many-files", many_files::open),
     (SOAK, soak::mixed_load),
 ];
 
@@ -63,13 +64,18 @@ fn main() -> ExitCode {
 
 fn run(arguments: Vec<String>) -> Result<(), AnyError> {
     let names: Vec<&str> = MEASUREMENTS.iter().map(|(name, _)| *name).collect();
-    let usage = format!("usage: tapebook-benches <{}|all> [--quick] [--runs N] [--dir DIR]", names.join("|"));
-    let mut setting = Setting { dir: PathBuf::from("target/bench-data"), runs: 7, quick: false };
+    let usage = format!(
+        "usage: tapebook-benches <{}|all> [--quick] [--runs N] [--dir DIR]; {SOAK} [--minutes N] [--plot FILE.svg]",
+        names.join("|")
+    );
+    let mut setting = Setting::default();
     let (mut chosen, mut words) = (None, arguments.iter());
     while let Some(word) = words.next() {
         match word.as_str() {
             "--quick" => (setting.quick, setting.runs) = (true, 2),
             "--runs" => setting.runs = words.next().ok_or(&*usage)?.parse()?,
+            "--minutes" => setting.minutes = Some(words.next().ok_or(&*usage)?.parse()?),
+            "--plot" => setting.plot = Some(words.next().ok_or(&*usage)?.into()),
             "--dir" => setting.dir = words.next().ok_or(&*usage)?.into(),
             name => chosen = Some(name),
         }

@@ -93,8 +93,8 @@ pub fn cost<T>(run: impl FnOnce() -> T) -> (Cost, T) {
     (Cost { wall_seconds, cpu_seconds: cpu, thread_seconds: thread }, result)
 }
 
-/// In steps of 10 ms: only sums over many slices say something.
-fn process_seconds() -> f64 {
+/// Processor time of the process so far, in steps of 10 ms: only sums over many slices say something.
+pub fn process_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The name of the process, in parentheses, may hold blanks.
     let after_name = stat.rsplit(')').next().unwrap_or_default();
@@ -138,8 +138,13 @@ pub fn peak_mib() -> u64 {
 }
 
 /// Memory of the process itself that is resident now, without mapped files, in MiB.
-pub fn anonymous_mib() -> u64 {
-    field("/proc/self/status", "RssAnon") / 1024
+pub fn anonymous_mib() -> f64 {
+    field("/proc/self/status", "RssAnon") as f64 / 1024.0
+}
+
+/// All memory that is resident now, mapped files included, in MiB.
+pub fn resident_mib() -> f64 {
+    field("/proc/self/status", "VmRSS") as f64 / 1024.0
 }
 
 fn field(path: &str, name: &str) -> u64 {

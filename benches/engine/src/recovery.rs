@@ -73,7 +73,7 @@ fn one_log(
         measured: &seconds,
         baseline: Some(("reading the log's files and their CRC-32C, warm", &read)),
         note: format!(
-            "{batches} entries, all replayed; CPU {cpu} % of a core; afterwards {} MiB in memory of the process",
+            "{batches} entries, all replayed; CPU {cpu} % of a core; afterwards {:.0} MiB in memory of the process",
             anonymous_mib()
         ),
     }

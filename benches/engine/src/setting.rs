@@ -14,6 +14,16 @@ pub struct Setting {
     pub runs: usize,
     /// Small inputs and two runs, only to see that it works.
     pub quick: bool,
+    /// How long the soak runs, where that is said.
+    pub minutes: Option<u64>,
+    /// Where the soak's picture goes.
+    pub plot: Option<PathBuf>,
+}
+
+impl Default for Setting {
+    fn default() -> Self {
+        Self { dir: "target/bench-data".into(), runs: 7, quick: false, minutes: None, plot: None }
+    }
 }
 
 impl Setting {
