@@ -81,6 +81,7 @@ fn run(arguments: Vec<String>) -> Result<(), AnyError> {
         }
     }
     std::fs::create_dir_all(&setting.dir)?;
+    tapebook_vfs::raise_open_files_limit()?;
     let chosen = chosen.ok_or(&*usage)?;
     if chosen == "all" {
         report::head();

@@ -14,7 +14,8 @@ use tapebook_record::{RawRecord, StandardTable, TableSchema, Trade};
 use tapebook_vfs::{RealVfs, Vfs};
 
 use crate::AnyError;
-use crate::measure::{anonymous_mib, cost};
+use crate::measure::{Runs, anonymous_mib, cost};
+use crate::report::Line;
 use crate::setting::Setting;
 
 /// Ten years of twelve tables are 43,000 slices.
@@ -35,20 +36,33 @@ pub fn open(setting: &Setting) -> Result<(), AnyError> {
         let before = anonymous_mib();
         let (cost, db) = cost(|| Db::open(dir.path()));
         let db = db?;
-        println!(
-            "| open, {files} history files, {what} | {:.3} s, CPU {:.3} s | {} descriptors | {:.0} MiB |",
-            cost.wall_seconds,
-            cost.cpu_seconds,
-            std::fs::read_dir("/proc/self/fd")?.count(),
-            anonymous_mib() - before
-        );
+        Line {
+            what: &format!("open with {files} history files, {what}"),
+            unit: "s",
+            measured: &Runs::from_iter([cost.wall_seconds]),
+            baseline: None,
+            note: format!(
+                "processor {:.3} s; {} descriptors; {:.0} MiB more in memory; one run",
+                cost.cpu_seconds,
+                std::fs::read_dir("/proc/self/fd")?.count(),
+                anonymous_mib() - before
+            ),
+        }
+        .print();
         db.close()?;
     }
     let db = Db::open_with(dir.path(), Options { background: false, ..Options::default() })?;
     append(&db, day(files + 1))?;
     db.flush()?;
     let (cost, steps) = cost(|| db.compact(CompactionGoal::History).map_err(AnyError::from));
-    println!("| {} steps until two days more are history | {:.3} s |", steps?, cost.wall_seconds);
+    Line {
+        what: &format!("two more days become history beside {files} files"),
+        unit: "s",
+        measured: &Runs::from_iter([cost.wall_seconds]),
+        baseline: None,
+        note: format!("{} steps of compaction; one run", steps?),
+    }
+    .print();
     Ok(())
 }
 

@@ -30,6 +30,8 @@ fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return args::refuse(&error),
     };
+    // Where it fails, whatever needs more files says so.
+    let _ = tapebook_vfs::raise_open_files_limit();
     match commands::run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.report(),

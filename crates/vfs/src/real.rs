@@ -10,6 +10,7 @@ mod dir;
 mod file;
 mod lock;
 mod mapping;
+mod open_files;
 
 use std::fs::{self, OpenOptions};
 use std::hash::{BuildHasher, RandomState};
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use self::file::RealFile;
+pub use self::open_files::raise_open_files_limit;
 use crate::path_error::at_path;
 use crate::{Clock, DirEntry, DirLock, File, LockError, OpenMode, SystemClock, Vfs};
 
