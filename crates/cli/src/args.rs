@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
+use tapebook::RetentionOptions;
 
 use crate::commands::{backup, checkpoint, compact, completions, demo, import, inspect, retract, sql};
 use crate::data_dir::DataDir;
@@ -26,6 +27,17 @@ pub(crate) struct Shared {
     /// The data directory [env: TAPEBOOK_DATA] [default: ./tapebook-data]
     #[arg(long, value_name = "DIR", global = true)]
     pub data: Option<PathBuf>,
+    /// How much of each table is kept, by age and by bytes of history, as in trades=90d,quotes=30d/200GiB,*=1y; older
+    /// days go whole. Unless it is set, nothing does
+    #[arg(
+        long,
+        value_name = "TEXT",
+        global = true,
+        env = "TAPEBOOK_RETENTION",
+        hide_env_values = true,
+        value_parser = crate::retention::parse
+    )]
+    pub retention: Option<RetentionOptions>,
     /// Prints nothing but data and errors
     #[arg(long, short, global = true)]
     pub quiet: bool,
@@ -37,7 +49,12 @@ impl Shared {
         let from_environment =
             || std::env::var_os("TAPEBOOK_DATA").filter(|value| !value.is_empty()).map(PathBuf::from);
         let path = self.data.clone().or_else(from_environment);
-        DataDir::new(path.unwrap_or_else(|| PathBuf::from("./tapebook-data")), self.quiet)
+        self.data_dir_at(path.unwrap_or_else(|| PathBuf::from("./tapebook-data")))
+    }
+
+    /// A data directory of another name.
+    pub(crate) fn data_dir_at(&self, path: PathBuf) -> DataDir {
+        DataDir::new(path, self.quiet, self.retention.clone().unwrap_or_default())
     }
 
     /// Tells the user something that is neither data nor an error.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tapebook::{Db, Options};
+use tapebook::{Db, Options, RetentionOptions};
 use tapebook_vfs::{RealVfs, Vfs};
 
 use crate::error::{CliError, advice};
@@ -21,11 +21,12 @@ const JOURNAL_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub(crate) struct DataDir {
     path: PathBuf,
     quiet: bool,
+    retention: RetentionOptions,
 }
 
 impl DataDir {
-    pub(crate) fn new(path: PathBuf, quiet: bool) -> Self {
-        Self { path, quiet }
+    pub(crate) fn new(path: PathBuf, quiet: bool, retention: RetentionOptions) -> Self {
+        Self { path, quiet, retention }
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -63,6 +64,7 @@ impl DataDir {
     pub(crate) fn open_with(&self, options: Options) -> Result<Db, CliError> {
         let options = Options {
             vfs: Arc::new(RealVfs::new()),
+            retention: self.retention.clone(),
             journal_retention: Some(JOURNAL_RETENTION),
             command: command_line(),
             ..options

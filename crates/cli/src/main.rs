@@ -16,6 +16,7 @@ mod data_dir;
 mod error;
 mod interrupt;
 mod output;
+mod retention;
 mod sql;
 mod text;
 

@@ -7,7 +7,7 @@ use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::MemTable;
 use datafusion::error::{DataFusionError, Result};
-use tapebook::{Change, CompactionStep, DbStats, HistoryFile, Retraction, Snapshot, TableSchema};
+use tapebook::{Change, CompactionStep, DbStats, HistoryFile, Retraction, Snapshot, SsTable, TableSchema};
 
 /// The names that [`table`] knows.
 pub(crate) const NAMES: [&str; 7] =
@@ -109,10 +109,10 @@ fn retractions(snapshot: &Snapshot) -> Result<RecordBatch> {
 
 fn sstables(snapshot: &Snapshot, stats: &DbStats) -> Result<RecordBatch> {
     let files = &snapshot.pieces().tables;
-    let number = |value: fn(&tapebook::SsTable) -> u64| -> ArrayRef {
+    let number = |value: fn(&SsTable) -> u64| -> ArrayRef {
         Arc::new(UInt64Array::from_iter_values(files.iter().map(|file| value(file))))
     };
-    let time = |value: fn(&tapebook::SsTable) -> i64| -> ArrayRef {
+    let time = |value: fn(&SsTable) -> i64| -> ArrayRef {
         let times = TimestampNanosecondArray::from_iter_values(files.iter().map(|file| value(file)));
         Arc::new(times.with_timezone("UTC"))
     };
@@ -131,7 +131,22 @@ fn sstables(snapshot: &Snapshot, stats: &DbStats) -> Result<RecordBatch> {
         ("last_ts", time(|file| file.time_range().last)),
         ("first_seq", number(|file| file.seq_range().map_or(0, |seqs| seqs.0))),
         ("last_seq", number(|file| file.seq_range().map_or(0, |seqs| seqs.1))),
+        ("expires_at", timestamps(files.iter().map(|file| table_expires_at(file, stats)))),
     ])
+}
+
+/// When all that a file holds is too old to be kept: with the last of its tables.
+fn table_expires_at(file: &SsTable, stats: &DbStats) -> Option<i64> {
+    let of_table = |table: &tapebook::SsTableStats| {
+        let last = file.series_of(table.table).map(|series| series.time_range().last).max()?;
+        stats.retention.of(table.table).expires_at(last)
+    };
+    let all: Option<Vec<i64>> = file.tables().iter().map(of_table).collect();
+    all?.into_iter().max()
+}
+
+fn timestamps(times: impl Iterator<Item = Option<i64>>) -> ArrayRef {
+    Arc::new(TimestampNanosecondArray::from_iter(times).with_timezone("UTC"))
 }
 
 /// The history files; `path` is the name by which other programs read one, below the data directory.
@@ -145,6 +160,7 @@ fn history(snapshot: &Snapshot, stats: &DbStats) -> Result<RecordBatch> {
         Arc::new(times.with_timezone("UTC"))
     };
     let table = |file: &HistoryFile| snapshot.schemas().get(file.table).map(|schema| schema.name.to_string());
+    let expires_at = |file: &HistoryFile| stats.retention.of(file.table).expires_at(file.times.last);
     batch(vec![
         ("file_id", number(|file| file.file_id)),
         ("table_name", Arc::new(StringArray::from_iter(files.iter().map(|file| table(file))))),
@@ -155,6 +171,7 @@ fn history(snapshot: &Snapshot, stats: &DbStats) -> Result<RecordBatch> {
         ("last_ts", time(|file| file.times.last)),
         ("first_seq", number(|file| file.seqs.first)),
         ("last_seq", number(|file| file.seqs.last)),
+        ("expires_at", timestamps(files.iter().map(|file| expires_at(file)))),
         ("path", Arc::new(StringArray::from_iter_values(files.iter().map(|file| file.path.as_str())))),
     ])
 }
@@ -172,6 +189,7 @@ fn compactions(stats: &DbStats) -> Result<RecordBatch> {
         ("bytes_before", number(|step| step.bytes_before)),
         ("files_after", number(|step| step.files_after)),
         ("bytes_after", number(|step| step.bytes_after)),
+        ("rows_dropped", number(|step| step.rows_dropped)),
         ("took_nanos", number(|step| u64::try_from(step.took.as_nanos()).unwrap_or(u64::MAX))),
     ])
 }

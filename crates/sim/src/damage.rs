@@ -9,6 +9,7 @@ use tapebook::{CompactionGoal, Db, Durability, Options, Producer, verify};
 use tapebook_vfs::{MemoryVfs, Vfs};
 
 use crate::compare::{compare, compare_journal};
+use crate::dropped::{Since, note_dropped};
 use crate::rows::{Kind, Row, encode};
 use crate::schedule::{ROOT, Schedule};
 use crate::structure::{Damage, Structure, files_below, replace_below, structures};
@@ -167,8 +168,14 @@ impl Trial {
 
     /// Reads everything; an error is told, a wrong answer unwinds.
     fn read(&self, schedule: &mut Schedule, db: &Db, index: u64) -> Option<String> {
-        let view = schedule.model.view(index);
-        if let Err(error) = compare(&db.snapshot(), &view, &mut schedule.random) {
+        let mut view = schedule.model.view(index);
+        // The copy goes its own way, and older files may hold what has gone since.
+        let (snapshot, mut dropped) = (db.snapshot(), schedule.dropped.clone());
+        let moment = (db.vfs().clock().unix_nanos(), Since::Anything);
+        let noted = note_dropped(&snapshot, &view, &schedule.options.retention, moment, &mut dropped);
+        view.dropped = dropped;
+        let compared = noted.and_then(|()| compare(&snapshot, &view, &mut schedule.random));
+        if let Err(error) = compared {
             return Some(error.to_string());
         }
         if index == schedule.model.applied_index()

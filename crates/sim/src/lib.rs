@@ -13,6 +13,8 @@
 //! * **O3** nothing is there that nobody wrote, nothing twice, everything in order, sequences without gaps, batches whole.
 //! * **O5** nothing goes back: sequence, last applied entry, epoch, retractions.
 //!
+//! Where a schedule does not keep everything, rows may go that its policies drop, and none of them comes back.
+//!
 //! Equal seeds give equal runs, down to a hash over every call to the disk; [`check_seed`] gives that hash.
 //!
 //! It does not simulate the network or several nodes.
@@ -21,6 +23,7 @@
 
 mod compare;
 mod damage;
+mod dropped;
 mod faults;
 mod model;
 mod operations;

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tapebook::{EncodedBatch, PendingAppend, Producer, ProducerRefusal, Receipt, SeqRange};
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::dropped::Dropped;
 use crate::rows::{Kind, Row, StoredRow};
 
 /// The log's first entry is the membership of a node that is alone.
@@ -307,7 +308,8 @@ impl Model {
             undone: hidden.undone.filter(|(undone_index, _)| *undone_index <= index),
             ..hidden.clone()
         });
-        View { rows: &self.rows[..last_seq as usize], retractions: known.collect() }
+        let rows = &self.rows[..last_seq as usize];
+        View { rows, retractions: known.collect(), dropped: Dropped::new() }
     }
 }
 
@@ -316,6 +318,8 @@ impl Model {
 pub(crate) struct View<'a> {
     pub rows: &'a [StoredRow],
     pub retractions: Vec<Hidden>,
+    /// Which of the rows are gone.
+    pub dropped: Dropped,
 }
 
 impl View<'_> {
@@ -330,13 +334,15 @@ impl View<'_> {
             undone: hidden.undone.filter(|(_, at_seq)| *at_seq < seq),
             ..hidden.clone()
         });
-        View { rows: &self.rows[..seq as usize], retractions: known.collect() }
+        let rows = &self.rows[..seq as usize];
+        View { rows, retractions: known.collect(), dropped: self.dropped.clone() }
     }
 
     pub fn shows(&self, stored: &StoredRow) -> bool {
-        !self.retractions.iter().any(|hidden| {
-            hidden.undone.is_none() && hidden.kind == stored.row.kind && hidden.seqs.contains(stored.seq)
-        })
+        !self.dropped.contains(&stored.seq)
+            && !self.retractions.iter().any(|hidden| {
+                hidden.undone.is_none() && hidden.kind == stored.row.kind && hidden.seqs.contains(stored.seq)
+            })
     }
 
     /// What is shown of a table, in key order.

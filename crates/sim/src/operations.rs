@@ -6,8 +6,9 @@ mod retract;
 
 use tapebook::{CompactionGoal, Db};
 
+use crate::dropped::{Since, check_kept};
 use crate::faults::FaultKind;
-use crate::schedule::{ROOT, Schedule};
+use crate::schedule::{ROOT, Schedule, machine_clock};
 use crate::totals::Group;
 
 pub(crate) use copies::{Copies, check_checkpoints, check_copies};
@@ -97,7 +98,11 @@ pub(crate) fn step(schedule: &mut Schedule, db: &mut Option<Db>) {
         Operation::Hold => {
             schedule.collect();
             if schedule.held.len() < HELD_MAX {
-                schedule.held.push((open.snapshot(), schedule.model.applied_index()));
+                let snapshot = open.snapshot();
+                if schedule.note_dropped(&snapshot).is_ok() {
+                    let dropped = schedule.dropped.clone();
+                    schedule.held.push((snapshot, schedule.model.applied_index(), dropped));
+                }
             } else {
                 schedule.check_held();
             }
@@ -132,9 +137,19 @@ pub(crate) fn compact(schedule: &mut Schedule, db: &Db) {
         1 => CompactionGoal::Settled,
         _ => CompactionGoal::History,
     };
+    let began = machine_clock(&schedule.machine);
+    let before = db.stats().compaction.drops;
+    let cut_off_before = schedule.cut_off;
+    (schedule.since, schedule.cut_off) = (Since::Steps, true);
     let steps = db.compact(goal);
+    schedule.cut_off = cut_off_before || steps.is_err();
     schedule.trace.line(format_args!("  {:?} steps, {goal:?}", steps.as_ref().ok()));
-    schedule.expect("compacting", steps);
+    if schedule.expect("compacting", steps).is_some() {
+        check_kept(&db.version(), &schedule.options.retention, began);
+    }
+    for _ in before..db.stats().compaction.drops {
+        schedule.totals.count(Group::Outcome, "steps that dropped slices");
+    }
 }
 
 /// There is room again: everything works at once, without a restart.

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tapebook::{
-    AppendError, CompactionOptions, Db, Layout, OpenError, Options, PendingAppend, Snapshot, WalOptions,
+    AppendError, CompactionOptions, Db, Layout, OpenError, Options, PendingAppend, ReadError,
+    RetentionOptions, RetentionPolicy, Snapshot, WalOptions,
 };
 use tapebook_vfs::{Clock, MemoryVfs, Vfs};
 
 use crate::compare::{compare, compare_journal};
+use crate::dropped::{Dropped, Since, note_dropped};
 use crate::faults::{FaultKind, Machine};
-use crate::model::{Change, Effect, Model, Sent};
+use crate::model::{Change, Effect, Model, Sent, View};
 use crate::random::Random;
+use crate::rows::Kind;
 use crate::structure::files_below;
 use crate::totals::{Group, Totals};
 use crate::trace::Trace;
@@ -78,7 +81,13 @@ pub(crate) struct Schedule {
     /// The database was opened once, so there is something to verify.
     opened: bool,
     /// Snapshots that are held, with the entry that they were taken behind.
-    pub held: Vec<(Snapshot, u64)>,
+    pub held: Vec<(Snapshot, u64, Dropped)>,
+    /// Rows that retention has dropped, as far as somebody looked.
+    pub dropped: Dropped,
+    /// What can have happened since.
+    pub since: Since,
+    /// Steps of compaction did not come to their end: what they did may show after the next restart only.
+    pub cut_off: bool,
     /// What got no receipt; its producer sends it again.
     pub unsettled: Vec<Sent>,
     /// Most batches are large, so that segments are rolled and recycled and files merged.
@@ -107,7 +116,7 @@ impl Schedule {
         let latest_ts = machine_clock(&machine) - 900;
         let mut trace = Trace::new(shown);
         trace.line(format_args!(
-            "seed {seed}: heavy {heavy}, memtable_bytes {}, frozen {}, unsynced {}, journal {:?}, symbols {}, producers {}, future {:?}",
+            "seed {seed}: heavy {heavy}, memtable_bytes {}, frozen {}, unsynced {}, journal {:?}, symbols {}, producers {}, future {:?}, kept {:?}",
             options.memtable_bytes,
             options.frozen_memtables_max,
             options.wal.unsynced_bytes_max,
@@ -115,6 +124,7 @@ impl Schedule {
             options.symbols_max,
             options.producers_max,
             options.max_future,
+            options.retention.tables,
         ));
         Self {
             random,
@@ -131,6 +141,9 @@ impl Schedule {
             poisoned: None,
             opened: false,
             held: Vec::new(),
+            dropped: Dropped::new(),
+            since: Since::Nothing,
+            cut_off: false,
             unsettled: Vec::new(),
             heavy,
             next_row: 1,
@@ -351,6 +364,7 @@ impl Schedule {
         self.model.end_at(found);
         assert_eq!(db.version().epoch(), 1, "the epoch");
         self.check(db, "after opening");
+        self.cut_off = false;
     }
 
     /// Remembers what got no receipt, for its producers to send again.
@@ -422,6 +436,7 @@ impl Schedule {
         let Some(db) = db else { return };
         self.check_shown(db);
         let flushed = db.flush().is_ok();
+        (self.since, self.cut_off) = (Since::Steps, true);
         let compacted = db.compact(tapebook::CompactionGoal::Settled).is_ok();
         self.trace.line(format_args!("after the panic: flushed {flushed}, compacted {compacted}"));
         self.check_shown(db);
@@ -519,9 +534,12 @@ impl Schedule {
 
     /// Compares everything that is shown.
     pub fn check(&mut self, db: &Db, when: &str) {
-        let view = self.model.view(self.model.applied_index());
+        let snapshot = db.snapshot();
+        let noted = self.note_dropped(&snapshot);
+        let mut view = self.model.view(self.model.applied_index());
+        view.dropped.clone_from(&self.dropped);
         let random = &mut self.random;
-        let compared = self.machine.watched.calmly(|| compare(&db.snapshot(), &view, random));
+        let compared = self.machine.watched.calmly(|| noted.and_then(|()| compare(&snapshot, &view, random)));
         let explained = self.is_explained();
         if let Err(error) = compared {
             let text = error.to_string();
@@ -531,13 +549,28 @@ impl Schedule {
         }
     }
 
+    /// Looks which rows retention has dropped.
+    pub fn note_dropped(&mut self, snapshot: &Snapshot) -> Result<(), ReadError> {
+        let view = self.model.view(self.model.applied_index());
+        let since = if self.damaged { Since::Anything } else { self.since };
+        let now = machine_clock(&self.machine);
+        let (retention, dropped) = (&self.options.retention, &mut self.dropped);
+        let look = || note_dropped(snapshot, &view, retention, (now, since), dropped);
+        self.machine.watched.calmly(look)?;
+        if !self.cut_off {
+            self.since = Since::Nothing;
+        }
+        Ok(())
+    }
+
     /// Compares the journal from some sequence on.
     pub fn check_journal(&mut self, db: &Db) {
         let from = self.random.below(self.model.last_seq() + 2);
         match compare_journal(db, &self.model, from) {
             Ok(reached) => {
                 self.trace.line(format_args!("journal from {from}: reached {reached}"));
-                let all = self.options.journal_retention.is_some_and(|kept| kept > Duration::from_secs(1));
+                let all = self.options.journal_retention.is_some_and(|kept| kept > Duration::from_secs(1))
+                    && self.options.journal_bytes_max.is_none();
                 assert!(reached || !all || self.damaged, "the journal from {from} on is kept");
             }
             Err(error) => {
@@ -549,8 +582,8 @@ impl Schedule {
 
     /// Snapshots that were taken long ago still show what they showed.
     pub fn check_held(&mut self) {
-        for (snapshot, index) in std::mem::take(&mut self.held) {
-            let view = self.model.view(index);
+        for (snapshot, index, dropped) in std::mem::take(&mut self.held) {
+            let view = View { dropped, ..self.model.view(index) };
             let random = &mut self.random;
             let compared = self.machine.watched.calmly(|| compare(&snapshot, &view, random));
             if let Err(error) = compared {
@@ -591,7 +624,7 @@ pub(crate) fn resume_unless_injected(panic: Box<dyn std::any::Any + Send>) {
     }
 }
 
-fn machine_clock(machine: &Machine) -> i64 {
+pub(crate) fn machine_clock(machine: &Machine) -> i64 {
     machine.disk.manual_clock().unix_nanos()
 }
 
@@ -617,8 +650,33 @@ fn draw_options(machine: &Machine, heavy: bool, random: &mut Random) -> Options 
             (4, Some(day)),
             (1, Some(Duration::from_micros(900))),
         ]),
+        journal_bytes_max: random.chance(20).then_some(20_000),
+        retention: draw_retention(random),
         background: false,
         command: "sim".to_owned(),
         ..Options::default()
     }
+}
+
+/// Mostly everything is kept; else some tables keep little, so that what is read may still be compared with what others
+/// keep.
+fn draw_retention(random: &mut Random) -> RetentionOptions {
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+    let mut retention = RetentionOptions::default();
+    if random.chance(65) {
+        return retention;
+    }
+    for kind in Kind::ALL {
+        // In milliseconds a schedule's own rows grow old, in the others those of hours and years before it.
+        let age_max = random.weighted(&[
+            (4, None),
+            (1, Some(Duration::from_millis(3))),
+            (2, Some(HOUR)),
+            (2, Some(30 * 24 * HOUR)),
+            (2, Some(5 * 365 * 24 * HOUR)),
+        ]);
+        let bytes_max = random.weighted(&[(4, None), (1, Some(1)), (1, Some(8_000))]);
+        retention.tables.insert(kind.name().to_owned(), RetentionPolicy { age_max, bytes_max });
+    }
+    retention
 }

@@ -1,4 +1,5 @@
-//! `tapebook compact`: flushed files are moved, merged and converted until every row lies where it should.
+//! `tapebook compact`: flushed files are moved, merged and converted until every row lies where it should, and what
+//! retention does not keep is dropped.
 
 use clap::{Args, ValueEnum};
 use tapebook::CompactionGoal;
@@ -34,8 +35,12 @@ pub(crate) fn run(shared: &Shared, args: &CompactArgs) -> Result<(), CliError> {
     let version = db.version();
     let stats = db.stats().compaction;
     db.close().map_err(CliError::failed)?;
+    let dropped = match stats.dropped_rows {
+        0 => String::new(),
+        rows => format!(", dropped {} ({})", text::count(rows, "row"), text::bytes(stats.dropped_bytes)),
+    };
     shared.log(format!(
-        "moved {}, rewrote {} into {}; there are {} and {} in {}",
+        "moved {}, rewrote {} into {}{dropped}; there are {} and {} in {}",
         text::count(stats.moves, "file"),
         text::bytes(stats.read_bytes),
         text::bytes(stats.written_bytes),

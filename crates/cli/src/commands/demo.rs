@@ -23,7 +23,6 @@ use self::board::{Board, milliseconds};
 use self::feed::Feed;
 use crate::args::Shared;
 use crate::clock::{monotonic, unix_nanos};
-use crate::data_dir::DataDir;
 use crate::error::{CliError, stdout_error};
 use crate::interrupt::Interrupt;
 use crate::output::OutputArgs;
@@ -59,7 +58,7 @@ pub(crate) struct DemoArgs {
 
 pub(crate) fn run(shared: &Shared, args: &DemoArgs) -> Result<(), CliError> {
     let place = Place::new(shared, args.keep)?;
-    let dir = DataDir::new(place.path.clone(), shared.quiet);
+    let dir = shared.data_dir_at(place.path.clone());
     let interrupt = Interrupt::install()?;
     let db = Arc::new(dir.open_or_create()?);
     let runner = Runner::new(Arc::clone(&db), interrupt)?;

@@ -62,8 +62,15 @@ const KEYWORDS: [&str; 52] = [
     "WITH",
 ];
 const FIVE_COLUMNS: [&str; 5] = ["ts", "symbol", "recv_ts", "feed_seq", "seq"];
-const SYSTEM_TABLES: [&str; 6] =
-    ["sys.tables", "sys.symbols", "sys.sstables", "sys.compactions", "sys.wal", "sys.retractions"];
+const SYSTEM_TABLES: [&str; 7] = [
+    "sys.tables",
+    "sys.symbols",
+    "sys.sstables",
+    "sys.history",
+    "sys.compactions",
+    "sys.wal",
+    "sys.retractions",
+];
 
 /// The commands of the shell and what they do.
 pub(super) const COMMANDS: [(&str, &str); 5] = [

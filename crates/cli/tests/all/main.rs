@@ -13,6 +13,7 @@ mod golden;
 mod history;
 mod import;
 mod objects;
+mod retention;
 mod retract;
 mod shell;
 mod support;

@@ -43,7 +43,7 @@ impl Place {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tapebook"));
         command.args(args).current_dir(self.dir.path()).env("TAPEBOOK_DATA", self.data());
-        command.env("HOME", self.dir.path()).env_remove("XDG_STATE_HOME");
+        command.env("HOME", self.dir.path()).env_remove("XDG_STATE_HOME").env_remove("TAPEBOOK_RETENTION");
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("AWS_") {
                 command.env_remove(name);

@@ -151,6 +151,40 @@ fn files_older_than_the_retention_are_dropped_whole() {
 }
 
 #[test]
+fn the_oldest_files_go_when_there_are_more_bytes_than_are_kept() {
+    let disk = MemoryVfs::new(13);
+    let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
+    let bytes =
+        || archived(&disk).iter().map(|path| disk.file_bytes(path).unwrap().len() as u64).sum::<u64>();
+    let open = |bytes_max| open(Options { journal_bytes_max: bytes_max, ..options(Arc::clone(&vfs)) });
+    let flush = |db: &Db, round: u32| {
+        append(db, trades("S", round.into(), round..round + 1));
+        db.flush().unwrap();
+    };
+    let db = open(None);
+    (0..6).for_each(|round| flush(&db, round));
+    db.close().unwrap();
+    assert_eq!(archived(&disk).len(), 6);
+    // Counted anew when it is opened, and along the flushes.
+    let bytes_max = bytes() / 2;
+    let db = open(Some(bytes_max));
+    for round in 6..12 {
+        flush(&db, round);
+        assert!(bytes() <= bytes_max && archived(&disk).len() == 3, "{} of {bytes_max} bytes", bytes());
+    }
+    let gone = journal(&db, 2).unwrap_err();
+    assert!(matches!(gone, JournalError::Gone { wanted: 2, first_seq: 10 }), "{gone}");
+    assert_eq!(journal(&db, 10).unwrap().len(), 3);
+    db.close().unwrap();
+    let db = open(Some(1));
+    flush(&db, 12);
+    assert_eq!(archived(&disk).len(), 1, "the newest stays, however large it is");
+    assert_eq!(db.stats().leftovers, None);
+    db.close().unwrap();
+    assert_eq!(is_sound(&vfs), 1);
+}
+
+#[test]
 fn an_archive_that_was_switched_off_begins_anew() {
     let disk = MemoryVfs::new(4);
     let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());

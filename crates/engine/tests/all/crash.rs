@@ -174,7 +174,7 @@ fn run(seed: u64) -> Reached {
 }
 
 /// Other programs find each history file under its name, and nothing else.
-fn check_names(disk: &MemoryVfs, db: &Db) {
+pub fn check_names(disk: &MemoryVfs, db: &Db) {
     let mut expected = BTreeSet::new();
     for file in db.version().history() {
         let path = Path::new("/db").join(&file.path);

@@ -14,6 +14,7 @@ mod model;
 mod random;
 mod readers;
 mod replay;
+mod retention;
 mod retraction_crash;
 mod retractions;
 mod rows;

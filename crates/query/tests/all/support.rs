@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use tapebook::{Batch, Db, Durability, Quote, Trade};
+use tapebook::{Batch, Db, Durability, Options, Quote, Trade};
 use tapebook_query::{SqlEngine, SqlError, SqlOptions};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -12,19 +12,30 @@ pub struct Place {
     pub db: Db,
     engine: SqlEngine,
     runtime: Runtime,
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 impl Place {
     pub fn new() -> Self {
+        Self::with(Options::default())
+    }
+
+    pub fn with(options: Options) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         Self {
-            db: Db::open(dir.path().join("db")).expect("a new database"),
+            db: Db::open_with(dir.path().join("db"), options).expect("a new database"),
             engine: SqlEngine::new(&SqlOptions { partitions: 2, ..SqlOptions::default() })
                 .expect("an engine"),
             runtime: Builder::new_current_thread().enable_all().build().expect("a runtime"),
-            _dir: dir,
+            dir,
         }
+    }
+
+    /// Closes the database and opens it with other options.
+    pub fn reopen(&mut self, options: Options) {
+        let elsewhere = Db::open(self.dir.path().join("elsewhere")).expect("a new database");
+        std::mem::replace(&mut self.db, elsewhere).close().expect("closing");
+        self.db = Db::open_with(self.dir.path().join("db"), options).expect("a database");
     }
 
     /// Appends trades of one symbol whose prices are their numbers.

@@ -10,7 +10,8 @@ use tapebook::{
 use tapebook_vfs::{Fault, FaultPlan, FaultRule, FaultVfs, MemoryVfs, Vfs};
 
 use crate::compare::compare;
-use crate::schedule::Schedule;
+use crate::dropped::{Dropped, Since, note_dropped};
+use crate::schedule::{Schedule, machine_clock};
 use crate::structure::{Damage, files_below};
 use crate::totals::Group;
 
@@ -75,8 +76,13 @@ fn open(schedule: &Schedule, disk: &MemoryVfs, dir: &Path) -> Result<Db, tapeboo
 
 fn check_copy(schedule: &mut Schedule, db: &Db, index: u64, what: &str) {
     assert_eq!(db.stats().applied_index, index, "{what}: its last entry");
-    let view = schedule.model.view(index);
-    let compared = compare(&db.snapshot(), &view, &mut schedule.random);
+    let mut view = schedule.model.view(index);
+    // A copy holds what the original held when it was made.
+    let (snapshot, mut dropped) = (db.snapshot(), Dropped::new());
+    let moment = (machine_clock(&schedule.machine), Since::Steps);
+    let noted = note_dropped(&snapshot, &view, &schedule.options.retention, moment, &mut dropped);
+    view.dropped = dropped;
+    let compared = noted.and_then(|()| compare(&snapshot, &view, &mut schedule.random));
     if let Err(error) = compared {
         assert!(schedule.damaged, "{what}: {error}");
     }

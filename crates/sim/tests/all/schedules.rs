@@ -45,6 +45,7 @@ fn check(quarter: u64) {
     }
     reached(Group::Fault, "power cut in a call", 30);
     reached(Group::Operation, "Compact", 200);
+    reached(Group::Outcome, "steps that dropped slices", 20);
     reached(Group::Outcome, "batches acknowledged", 2_000);
     reached(Group::Outcome, "duplicates", 200);
     reached(Group::Outcome, "torn tails that were cut", 2);
