@@ -74,7 +74,7 @@ impl SqlEngine {
         let mut state = SessionStateBuilder::new_from_existing(SessionState::clone(&self.template))
             .with_catalog_list(Arc::new(OneCatalog::new(db, snapshot.clone())));
         let functions = state.table_functions().get_or_insert_default();
-        functions.insert(as_of::NAME.to_owned(), as_of::function(snapshot));
+        functions.insert(as_of::NAME.to_owned(), as_of::function(snapshot.clone()));
         let state = state.build();
         let plan = state.create_logical_plan(sql).await.map_err(|error| SqlError::planning(&error))?;
         SQLOptions::new()
@@ -89,7 +89,7 @@ impl SqlEngine {
         let context = SessionContext::new_with_state(state);
         let frame = context.execute_logical_plan(plan).await.map_err(|error| SqlError::planning(&error))?;
         let stream = frame.execute_stream().await.map_err(|error| SqlError::running(&error))?;
-        Ok(QueryStream::new(stream))
+        Ok(QueryStream::new(stream, snapshot))
     }
 }
 

@@ -22,6 +22,7 @@
 mod compare;
 mod damage;
 mod faults;
+mod held;
 mod model;
 mod operations;
 mod planted;

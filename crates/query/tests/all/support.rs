@@ -2,7 +2,7 @@
 
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use tapebook::{Batch, Db, Durability, Quote, Trade};
+use tapebook::{Batch, Db, Durability, Options, Quote, Trade};
 use tapebook_query::{SqlEngine, SqlError, SqlOptions};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
@@ -10,16 +10,20 @@ use tokio::runtime::{Builder, Runtime};
 /// The engine, and the database that it is asked about.
 pub struct Place {
     pub db: Db,
-    engine: SqlEngine,
-    runtime: Runtime,
+    pub engine: SqlEngine,
+    pub runtime: Runtime,
     _dir: TempDir,
 }
 
 impl Place {
     pub fn new() -> Self {
+        Self::with(Options::default())
+    }
+
+    pub fn with(options: Options) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         Self {
-            db: Db::open(dir.path().join("db")).expect("a new database"),
+            db: Db::open_with(dir.path().join("db"), options).expect("a new database"),
             engine: SqlEngine::new(&SqlOptions { partitions: 2, ..SqlOptions::default() })
                 .expect("an engine"),
             runtime: Builder::new_current_thread().enable_all().build().expect("a runtime"),
