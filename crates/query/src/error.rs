@@ -13,6 +13,9 @@ pub enum SqlError {
     /// The query writes, defines or configures something; only reading is possible here.
     #[error("{0}; SQL reads, writing goes through import and the clients")]
     NotReadOnly(String),
+    /// There is no such setting, or it cannot have that value.
+    #[error("{0}")]
+    Setting(String),
     /// It needs more memory than a query may have.
     #[error("the query needs more memory than it may have: {0}")]
     Memory(String),

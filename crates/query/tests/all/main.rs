@@ -3,4 +3,5 @@
 mod compactions;
 mod pinned;
 mod retractions;
+mod settings;
 mod support;
