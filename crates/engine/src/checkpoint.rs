@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tapebook_lsm::manifest::layout::files_in_use;
 use tapebook_lsm::manifest::{Identity, Manifest, ManifestError, ManifestOptions, Version};
-use tapebook_vfs::{File, OpenMode};
+use tapebook_vfs::{File, OpenMode, without_path};
 use tapebook_wal::{CopyError, LogId, SegmentFacts};
 
 use crate::state::from_manifest;
@@ -58,7 +58,7 @@ pub enum CheckpointError {
     #[error(transparent)]
     Log(#[from] CopyError),
     /// A file of the database could not be opened to copy it.
-    #[error("{}: cannot open it to copy it: {source}", path.display())]
+    #[error("{}: cannot open it to copy it: {}", path.display(), without_path(source, path))]
     Open {
         /// The file.
         path: std::path::PathBuf,

@@ -11,6 +11,7 @@ use tapebook_wal::{DurableEntry, DurableSink, EntryKind, SegmentFacts, WalError}
 
 use crate::append::{Completer, Waiters};
 use crate::apply::{Applier, MemtableBounds};
+use crate::pinned::Pinned;
 use crate::retraction::Proposed;
 use crate::{AppendError, FlushError, ProducerRefusal, Receipt};
 
@@ -48,6 +49,8 @@ pub(crate) struct Committer {
     unflushed: AtomicU64,
     producers: AtomicUsize,
     pub flush: FlushSignal,
+    /// What flushes have replaced and readers still hold.
+    pub pinned: Pinned,
     pub rows_applied: AtomicU64,
 }
 
@@ -112,6 +115,7 @@ impl Committer {
         tables: Vec<Arc<Table>>,
         history: HistorySet,
         bounds: MemtableBounds,
+        pinned: Pinned,
     ) -> Self {
         let pieces = pieces(&tables, &history, &applier);
         let snapshot = snapshot(&pieces, &applier);
@@ -129,12 +133,20 @@ impl Committer {
             unflushed,
             producers,
             flush: FlushSignal::default(),
+            pinned,
             rows_applied: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn snapshot(&self) -> Snapshot {
         Snapshot::clone(&self.published.load())
+    }
+
+    /// The files of the newest snapshot.
+    pub(crate) fn files(&self) -> (Vec<Arc<Table>>, HistorySet) {
+        let snapshot = self.published.load();
+        let pieces = snapshot.pieces();
+        (pieces.tables.clone(), pieces.history.clone())
     }
 
     pub(crate) fn frozen(&self) -> usize {

@@ -199,6 +199,7 @@ impl Db {
             applied_index,
             memtable_bytes,
             frozen_memtables: frozen,
+            pinned: self.committer.pinned.stats(),
             stalls: self.stalls.load(Ordering::Relaxed),
             stall_time: Duration::from_nanos(self.stall_nanos.load(Ordering::Relaxed)),
             flush_failing: flush.0,

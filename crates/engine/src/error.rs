@@ -9,7 +9,7 @@ use tapebook_lsm::manifest::{ManifestError, StorageError};
 use tapebook_lsm::snapshot::ReadError;
 use tapebook_lsm::sstable::{TableError, WriteError};
 use tapebook_record::codec::DecodeError;
-use tapebook_vfs::LockError;
+use tapebook_vfs::{LockError, without_path};
 use tapebook_wal::{ArchiveError, RecoveryError, WalError};
 
 use crate::{ArchivingError, ProducerRefusal};
@@ -58,7 +58,7 @@ pub enum OpenError {
     #[error("{0}; move the archive away to begin another one")]
     Archive(#[from] ArchiveError),
     /// A directory or file could not be made or read.
-    #[error("{}: cannot {operation}: {source}", path.display())]
+    #[error("{}: cannot {operation}: {}", path.display(), without_path(source, path))]
     Io {
         /// What was tried.
         operation: &'static str,
@@ -173,7 +173,7 @@ pub enum FlushError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// A file could not be renamed or its directory synced.
-    #[error("{}: cannot {operation}: {source}", path.display())]
+    #[error("{}: cannot {operation}: {}", path.display(), without_path(source, path))]
     Io {
         /// What was tried.
         operation: &'static str,

@@ -62,8 +62,11 @@ impl Flusher {
             files.flushed.add(table, &frozen.state.symbols);
         }
         publish(committer, &written.tables, &frozen);
+        let (memtable, applied_index) = (Arc::downgrade(&frozen.memtable), frozen.state.applied.index);
+        drop(frozen);
+        committer.pinned.add(memtable);
         files.retire(before.state().map(|old| state_name(old.file_id)));
-        let tidied = self.tidy(&mut files, wal, frozen.state.applied.index);
+        let tidied = self.tidy(&mut files, wal, applied_index);
         committer.flush.lock().leftovers = tidied.err().map(Arc::new);
         self.compaction.wake();
         Ok(true)

@@ -47,6 +47,7 @@ mod journal;
 mod layout;
 mod open;
 mod options;
+mod pinned;
 mod producers;
 mod recovery;
 mod replay;
@@ -79,7 +80,7 @@ pub use retraction::{
     check_reason,
 };
 pub use scrub::ScrubOptions;
-pub use stats::{CompactionStats, CompactionStep, DbStats, OpenReport, ScrubStats};
+pub use stats::{CompactionStats, CompactionStep, DbStats, OpenReport, PinnedStats, ScrubStats};
 pub use unfinished::BuildError;
 pub use verify::{VerifyReport, verify};
 

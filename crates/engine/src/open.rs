@@ -22,6 +22,7 @@ use crate::compact::{Compactor, Wake};
 use crate::files::{Files, FlushedTimes, TableStore};
 use crate::flush::Flusher;
 use crate::history_names::publish_names;
+use crate::pinned::Pinned;
 use crate::recovery;
 use crate::replay::Replay;
 use crate::state::{SystemState, decode_sections, from_manifest, membership_of_one};
@@ -93,7 +94,8 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
     // Time that a simulation makes up says nothing.
     let measured = recovery::measured(replay.bytes, replay_took).filter(|_| options.background);
     let bounds = recovery::bounds(&options, measured.unwrap_or(recovery::ASSUMED_RATE));
-    let committer = Arc::new(Committer::new(replay.applier, tables, history, bounds));
+    let pinned = Pinned::new(options.pinned_bytes_max);
+    let committer = Arc::new(Committer::new(replay.applier, tables, history, bounds, pinned));
     committer.flush.lock().leftovers = named.err().map(Arc::new);
     let wal = Wal::start(
         Arc::clone(&vfs),

@@ -26,6 +26,10 @@ pub struct Options {
     pub memtable_bytes: u64,
     /// So many MemTables may wait to be flushed, at least 1; with more, appends wait. Default 4.
     pub frozen_memtables_max: usize,
+    /// Bytes of MemTables that were flushed and that readers may still hold, batches and index. Where it is more, the
+    /// oldest reads end with [`ReadError::Released`](crate::ReadError::Released), so that slow ones do not fill the
+    /// memory; later ones and writes go on. With less than a few MemTables, reads that are not slow end, too. Default 1 GiB.
+    pub pinned_bytes_max: u64,
     /// A restart after a crash shall have replayed the log within this time: MemTables are flushed before the log behind
     /// the files grows beyond what was replayed in it at the last open, or is likely to be. Default one second.
     pub recovery_target: Duration,
@@ -69,6 +73,7 @@ impl Default for Options {
             history: WriterOptions::default(),
             memtable_bytes: 64 << 20,
             frozen_memtables_max: 4,
+            pinned_bytes_max: 1 << 30,
             recovery_target: Duration::from_secs(1),
             compaction: CompactionOptions::default(),
             compaction_bytes_per_second: Some(64 << 20),

@@ -70,9 +70,8 @@ impl Scrubber {
         clock: &dyn Clock,
         bytes_per_second: Option<u64>,
     ) -> bool {
-        let snapshot = committer.snapshot();
-        let pieces = snapshot.pieces();
-        let (files, history) = (&pieces.tables, &pieces.history);
+        // A snapshot would hold MemTables in memory for as long as a pass takes.
+        let (files, history) = committer.files();
         let (began, mut read) = (clock.monotonic(), 0_u64);
         let mut pace = |bytes: u64| {
             read += bytes;
@@ -83,7 +82,7 @@ impl Scrubber {
             due < PAUSE_MIN || self.pause(due)
         };
         let mut file_ids = HashSet::new();
-        for file in files {
+        for file in &files {
             let file_id = file.identity().file_id;
             file_ids.insert(file_id);
             if !self.note(file_id, file.scrub(&mut pace)) {

@@ -18,6 +18,8 @@ pub struct DbStats {
     pub memtable_bytes: u64,
     /// MemTables that wait to be flushed.
     pub frozen_memtables: usize,
+    /// What readers keep in memory although it was flushed.
+    pub pinned: PinnedStats,
     /// Appends that had to wait for a flush.
     pub stalls: u64,
     /// How long they waited, together.
@@ -36,6 +38,17 @@ pub struct DbStats {
     pub scrub: ScrubStats,
     /// The log's counters.
     pub wal: WalStats,
+}
+
+/// MemTables that were flushed and that snapshots still hold.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PinnedStats {
+    /// How many they are.
+    pub memtables: usize,
+    /// Bytes of their batches and index. [`Options::pinned_bytes_max`](crate::Options::pinned_bytes_max) bounds them.
+    pub bytes: u64,
+    /// Reads that ended since the start because it was more. A query of SQL may count once for each of its threads.
+    pub reads_ended: u64,
 }
 
 /// What the scrubber did since the start, and what is wrong now.

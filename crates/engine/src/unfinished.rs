@@ -12,7 +12,7 @@ use tapebook_lsm::manifest::layout::{
     UNFINISHED_NAME, manifest_number,
 };
 use tapebook_lsm::manifest::{Identity, StorageError};
-use tapebook_vfs::{DirLock, File, LockError, OpenMode, Vfs};
+use tapebook_vfs::{DirLock, File, LockError, OpenMode, Vfs, without_path};
 
 use crate::Layout;
 
@@ -47,7 +47,7 @@ pub enum BuildError {
     #[error(transparent)]
     Storage(#[from] StorageError),
     /// A file or directory could not be made, linked, copied or removed.
-    #[error("{}: cannot {operation}: {source}", path.display())]
+    #[error("{}: cannot {operation}: {}", path.display(), without_path(source, path))]
     Io {
         /// What was tried.
         operation: &'static str,

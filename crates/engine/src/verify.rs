@@ -7,7 +7,7 @@ use tapebook_lsm::manifest::layout::IDENTITY_NAME;
 use tapebook_lsm::manifest::{Identity, Manifest, StateFile, Version};
 use tapebook_lsm::sstable::{Table, TableIdentity};
 use tapebook_record::Schemas;
-use tapebook_vfs::Vfs;
+use tapebook_vfs::{Vfs, without_path};
 use tapebook_wal::{LogIdentity, inspect_segment};
 
 use crate::open::open_history_file;
@@ -95,7 +95,9 @@ fn verify_reach(vfs: &dyn Vfs, layout: &Layout, version: &Version, archived: u64
     let dir = layout.wal();
     let reach = match log_reach(vfs, &dir) {
         Ok(reach) => reach,
-        Err(error) => return report.problems.push(format!("{}: {error}", dir.display())),
+        Err(error) => {
+            return report.problems.push(format!("{}: {}", dir.display(), without_path(&error, &dir)));
+        }
     };
     let flushed = version.state().map_or(0, |state| state.applied.index);
     let problem = match reach {

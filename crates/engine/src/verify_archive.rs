@@ -1,7 +1,7 @@
 //! Checks the archive: every file, every entry, and that they are the journal that was applied.
 
 use tapebook_record::EncodedBatch;
-use tapebook_vfs::Vfs;
+use tapebook_vfs::{Vfs, without_path};
 use tapebook_wal::{ArchiveError, ArchiveFile, ArchiveFooter, LogIdentity, list_archive};
 
 use crate::apply::next_hash;
@@ -18,7 +18,7 @@ pub(crate) fn verify_archive(
     let files = match list_archive(vfs, &dir) {
         Ok(files) => files,
         Err(error) => {
-            report.problems.push(format!("{}: {error}", dir.display()));
+            report.problems.push(format!("{}: {}", dir.display(), without_path(&error, &dir)));
             return 0;
         }
     };

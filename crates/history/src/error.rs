@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use tapebook_record::symbol::SymbolError;
+use tapebook_vfs::without_path;
 
 use crate::HISTORY_FORMAT;
 use crate::identity::HistoryIdentity;
@@ -14,7 +15,7 @@ use crate::identity::HistoryIdentity;
 #[non_exhaustive]
 pub enum HistoryError {
     /// The operating system says no.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), without_path(source, path))]
     Io {
         /// The file.
         path: PathBuf,
@@ -143,7 +144,7 @@ pub(crate) fn structure(path: &Path, part: Part, reason: impl ToString) -> Histo
 #[non_exhaustive]
 pub enum WriteError {
     /// The operating system says no.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), without_path(source, path))]
     Io {
         /// The file.
         path: PathBuf,

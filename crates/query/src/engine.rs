@@ -8,10 +8,12 @@ use datafusion::config::Dialect;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::context::{SQLOptions, SessionContext, SessionState};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
-use tapebook::Db;
+use tapebook::{Db, Snapshot};
 
 use crate::catalog::{CATALOG, OneCatalog, SCHEMA};
+use crate::settings::Settings;
 use crate::{QueryStream, SqlError, as_of};
 
 /// How queries run.
@@ -69,27 +71,54 @@ impl SqlEngine {
     ///
     /// Must be called inside a Tokio runtime; better not the one that serves the log.
     pub async fn query(&self, db: &Db, sql: &str) -> Result<QueryStream, SqlError> {
+        self.plan(db, sql, Settings::default()).await?.start().await
+    }
+
+    /// Plans a statement over one snapshot, by the settings of a session.
+    pub(crate) async fn plan(&self, db: &Db, sql: &str, settings: Settings) -> Result<Planned, SqlError> {
         // The one snapshot of this query, for its tables and for those that look back.
-        let snapshot = db.snapshot();
+        let newest = db.snapshot();
+        let catalog = OneCatalog::new(db, settings.view(&newest)?);
         let mut state = SessionStateBuilder::new_from_existing(SessionState::clone(&self.template))
-            .with_catalog_list(Arc::new(OneCatalog::new(db, snapshot.clone())));
+            .with_catalog_list(Arc::new(catalog));
         let functions = state.table_functions().get_or_insert_default();
-        functions.insert(as_of::NAME.to_owned(), as_of::function(snapshot));
+        functions.insert(as_of::NAME.to_owned(), as_of::function(newest.clone()));
+        let config = state.config().get_or_insert_default();
+        config.options_mut().extensions.insert(settings);
         let state = state.build();
         let plan = state.create_logical_plan(sql).await.map_err(|error| SqlError::planning(&error))?;
+        Ok(Planned { state, plan, snapshot: newest })
+    }
+}
+
+/// A statement that was understood.
+pub(crate) struct Planned {
+    state: SessionState,
+    plan: LogicalPlan,
+    snapshot: Snapshot,
+}
+
+impl Planned {
+    pub(crate) fn plan(&self) -> &LogicalPlan {
+        &self.plan
+    }
+
+    /// Starts it, where it only reads.
+    pub(crate) async fn start(self) -> Result<QueryStream, SqlError> {
         SQLOptions::new()
             .with_allow_ddl(false)
             .with_allow_dml(false)
             .with_allow_statements(false)
-            .verify_plan(&plan)
+            .verify_plan(&self.plan)
             .map_err(|error| match SqlError::planning(&error) {
                 SqlError::Plan(reason) => SqlError::NotReadOnly(reason),
                 other => other,
             })?;
-        let context = SessionContext::new_with_state(state);
-        let frame = context.execute_logical_plan(plan).await.map_err(|error| SqlError::planning(&error))?;
+        let context = SessionContext::new_with_state(self.state);
+        let frame =
+            context.execute_logical_plan(self.plan).await.map_err(|error| SqlError::planning(&error))?;
         let stream = frame.execute_stream().await.map_err(|error| SqlError::running(&error))?;
-        Ok(QueryStream::new(stream))
+        Ok(QueryStream::new(stream, self.snapshot))
     }
 }
 

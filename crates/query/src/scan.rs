@@ -232,6 +232,7 @@ impl Reader {
         for file in files {
             let batches = file.batches(&self.columns, &selection, self.batch_rows).map_err(external)?;
             for batch in batches {
+                self.snapshot.check_held().map_err(external)?;
                 if !self.send(batch.map_err(external)?) {
                     return Ok(false);
                 }

@@ -25,6 +25,7 @@ mod compare;
 mod damage;
 mod dropped;
 mod faults;
+mod held;
 mod model;
 mod operations;
 mod planted;

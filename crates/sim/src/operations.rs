@@ -13,9 +13,6 @@ use crate::totals::Group;
 
 pub(crate) use copies::{Copies, check_checkpoints, check_copies};
 
-/// Snapshots that are held at a time.
-const HELD_MAX: usize = 3;
-
 /// A kind of operation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Operation {
@@ -97,11 +94,11 @@ pub(crate) fn step(schedule: &mut Schedule, db: &mut Option<Db>) {
         }
         Operation::Hold => {
             schedule.collect();
-            if schedule.held.len() < HELD_MAX {
+            if schedule.held.have_room() {
                 let snapshot = open.snapshot();
                 if schedule.note_dropped(&snapshot).is_ok() {
-                    let dropped = schedule.dropped.clone();
-                    schedule.held.push((snapshot, schedule.model.applied_index(), dropped));
+                    let (index, dropped) = (schedule.model.applied_index(), schedule.dropped.clone());
+                    schedule.held.hold(snapshot, index, dropped);
                 }
             } else {
                 schedule.check_held();
@@ -166,7 +163,7 @@ pub(crate) fn make_room(schedule: &mut Schedule, db: &Db) {
 /// Ends the process in one of the orderly ways and begins another one, on the same spoiled disk.
 fn reopen(schedule: &mut Schedule, db: &mut Option<Db>) {
     let Some(open) = db.take() else { return };
-    schedule.held.clear();
+    schedule.held.take();
     let explained = schedule.is_explained();
     let poisoned = schedule.poisoned.take();
     assert!(

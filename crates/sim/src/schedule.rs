@@ -13,6 +13,7 @@ use tapebook_vfs::{Clock, MemoryVfs, Vfs};
 use crate::compare::{compare, compare_journal};
 use crate::dropped::{Dropped, Since, note_dropped};
 use crate::faults::{FaultKind, Machine};
+use crate::held::HeldSnapshots;
 use crate::model::{Change, Effect, Model, Sent, View};
 use crate::random::Random;
 use crate::rows::Kind;
@@ -80,8 +81,8 @@ pub(crate) struct Schedule {
     pub poisoned: Option<u64>,
     /// The database was opened once, so there is something to verify.
     opened: bool,
-    /// Snapshots that are held, with the entry that they were taken behind.
-    pub held: Vec<(Snapshot, u64, Dropped)>,
+    /// Snapshots that are held.
+    pub held: HeldSnapshots,
     /// Rows that retention has dropped, as far as somebody looked.
     pub dropped: Dropped,
     /// What can have happened since.
@@ -116,9 +117,10 @@ impl Schedule {
         let latest_ts = machine_clock(&machine) - 900;
         let mut trace = Trace::new(shown);
         trace.line(format_args!(
-            "seed {seed}: heavy {heavy}, memtable_bytes {}, frozen {}, unsynced {}, journal {:?}, symbols {}, producers {}, future {:?}, kept {:?}",
+            "seed {seed}: heavy {heavy}, memtable_bytes {}, frozen {}, pinned {}, unsynced {}, journal {:?}, symbols {}, producers {}, future {:?}, kept {:?}",
             options.memtable_bytes,
             options.frozen_memtables_max,
+            options.pinned_bytes_max,
             options.wal.unsynced_bytes_max,
             options.journal_retention,
             options.symbols_max,
@@ -140,7 +142,7 @@ impl Schedule {
             full: false,
             poisoned: None,
             opened: false,
-            held: Vec::new(),
+            held: HeldSnapshots::default(),
             dropped: Dropped::new(),
             since: Since::Nothing,
             cut_off: false,
@@ -413,6 +415,7 @@ impl Schedule {
             self.collect();
             self.note_lies();
             let Some(db) = &db else { break };
+            self.held.judge(&db.snapshot(), self.options.pinned_bytes_max);
             if self.fault == FaultKind::PowerCut && self.struck() {
                 break;
             }
@@ -444,7 +447,7 @@ impl Schedule {
 
     /// The life ends, one way or the other.
     fn end(&mut self, db: Option<Db>) {
-        self.held.clear();
+        self.held.take();
         self.count_fault();
         if let Some(log_syncs) = self.poisoned {
             assert_eq!(self.machine.watched.log_syncs(), log_syncs, "a failed sync is not tried again");
@@ -580,14 +583,26 @@ impl Schedule {
         }
     }
 
-    /// Snapshots that were taken long ago still show what they showed.
+    /// Snapshots that were taken long ago still show what they showed, but for those that keep too much in memory: they
+    /// say so, and no others do.
     pub fn check_held(&mut self) {
-        for (snapshot, index, dropped) in std::mem::take(&mut self.held) {
-            let view = View { dropped, ..self.model.view(index) };
+        for held in self.held.take() {
+            let released = held.snapshot.check_held().is_err();
+            assert_eq!(
+                released, held.is_over,
+                "a held snapshot ends where it is over the bound, and only there"
+            );
+            let view = View { dropped: held.dropped, ..self.model.view(held.index) };
             let random = &mut self.random;
-            let compared = self.machine.watched.calmly(|| compare(&snapshot, &view, random));
-            if let Err(error) = compared {
-                assert!(self.is_explained(), "a held snapshot: {error}");
+            let compared = self.machine.watched.calmly(|| compare(&held.snapshot, &view, random));
+            self.totals.count(
+                Group::Outcome,
+                if released { "held snapshots over the bound" } else { "held snapshots within the bound" },
+            );
+            match compared {
+                Err(ReadError::Released { .. }) => assert!(released, "released behind its back"),
+                Err(error) => assert!(self.is_explained(), "a held snapshot: {error}"),
+                Ok(()) => assert!(!released || view.last_seq() == 0, "a released snapshot is read"),
             }
         }
     }
@@ -641,6 +656,7 @@ fn draw_options(machine: &Machine, heavy: bool, random: &mut Random) -> Options 
         },
         memtable_bytes: if heavy { 192 << 10 } else { *random.pick(&[8 << 10, 24 << 10, 64 << 10]) },
         frozen_memtables_max: random.within(1..4) as usize,
+        pinned_bytes_max: *random.pick(&[1 << 30, 40 << 10, 4 << 10]),
         compaction: SMALL_FILES,
         max_future: random.chance(40).then_some(day),
         symbols_max: if random.chance(20) { 12 } else { 1_000_000 },

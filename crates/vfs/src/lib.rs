@@ -29,6 +29,6 @@ pub use file::{File, Mapping};
 pub use lock::{DirLock, LockError, LockOwner};
 pub use memory::{CrashOutcome, MemoryVfs};
 pub use operation::{Operation, TracedOperation};
-pub use path_error::os_error_code;
+pub use path_error::{os_error_code, without_path};
 pub use real::{RealVfs, raise_open_files_limit};
 pub use vfs::{DirEntry, OpenMode, Vfs};

@@ -4,6 +4,8 @@ use std::fmt::{self, Debug, Display};
 use std::io;
 use std::path::PathBuf;
 
+use crate::path_error::without_path;
+
 /// Holds a directory for this process until it is dropped.
 pub trait DirLock: Debug + Send + Sync {}
 
@@ -65,7 +67,7 @@ pub enum LockError {
         owner: LockOwner,
     },
     /// The lock file could not be opened or locked.
-    #[error("{}: cannot take the directory lock: {source}", path.display())]
+    #[error("{}: cannot take the directory lock: {}", path.display(), without_path(source, path))]
     Io {
         /// The lock file.
         path: PathBuf,

@@ -5,13 +5,15 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tapebook_vfs::without_path;
+
 /// Why an operation of the log was refused or failed. Cheap to clone, because one failure concerns many writers.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WalError {
     /// There is no room for another segment. Nothing was written, the log is whole, and the next append that needs
     /// a segment tries again.
-    #[error("{}: no room for a log segment of {needed} bytes: {source}", path.display())]
+    #[error("{}: no room for a log segment of {needed} bytes: {}", path.display(), without_path(source, path))]
     NoSpace {
         /// The file that could not be prepared.
         path: PathBuf,
@@ -21,7 +23,7 @@ pub enum WalError {
         source: Arc<io::Error>,
     },
     /// A segment could not be prepared for another reason. As [`WalError::NoSpace`] otherwise.
-    #[error("{}: cannot prepare a log segment: {source}", path.display())]
+    #[error("{}: cannot prepare a log segment: {}", path.display(), without_path(source, path))]
     Prepare {
         /// The file that could not be prepared.
         path: PathBuf,
@@ -29,7 +31,7 @@ pub enum WalError {
         source: Arc<io::Error>,
     },
     /// An operation beside the log's tail failed: at start, while sealing or purging.
-    #[error("{}: cannot {operation}: {source}", path.display())]
+    #[error("{}: cannot {operation}: {}", path.display(), without_path(source, path))]
     Io {
         /// What was tried.
         operation: &'static str,
@@ -40,7 +42,7 @@ pub enum WalError {
     },
     /// A write or sync of the log failed, now or earlier. It is not tried again: whether the entry survives a restart
     /// is unknown, and only a restart finds out.
-    #[error("{}: cannot {operation}: {source}; the log takes no more entries until a restart", path.display())]
+    #[error("{}: cannot {operation}: {}; the log takes no more entries until a restart", path.display(), without_path(source, path))]
     Poisoned {
         /// What failed first.
         operation: &'static str,

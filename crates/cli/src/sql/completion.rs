@@ -7,7 +7,7 @@ use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
 use tapebook::Db;
 
-const KEYWORDS: [&str; 52] = [
+const KEYWORDS: [&str; 55] = [
     "ALL",
     "AND",
     "AS",
@@ -49,8 +49,11 @@ const KEYWORDS: [&str; 52] = [
     "ORDER",
     "OVER",
     "PARTITION",
+    "RESET",
     "RIGHT",
     "SELECT",
+    "SET",
+    "SHOW",
     "SUM",
     "THEN",
     "TIMESTAMP",

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 use futures::StreamExt;
 use tapebook::Db;
-use tapebook_query::{QueryStream, SqlEngine, SqlOptions};
+use tapebook_query::{Answer, QueryStream, SqlEngine, SqlOptions, SqlSession};
 use tokio::runtime::Runtime;
 
 use crate::clock::monotonic;
@@ -14,19 +14,20 @@ use crate::error::CliError;
 use crate::interrupt::Interrupt;
 use crate::output::OutputArgs;
 
-/// Runs queries on a database. Queries have threads of their own.
+/// Runs statements on a database, as one session. Queries have threads of their own.
 #[derive(Debug)]
 pub(crate) struct Runner {
     db: Arc<Db>,
-    engine: SqlEngine,
+    session: SqlSession,
     runtime: Runtime,
     interrupt: Interrupt,
 }
 
-/// What a query did.
+/// What a statement did.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Summary {
-    pub(crate) rows: u64,
+    /// The rows of a query; `None` where a setting was changed.
+    pub(crate) rows: Option<u64>,
     pub(crate) took: Duration,
 }
 
@@ -38,7 +39,8 @@ impl Runner {
             .enable_time()
             .build()
             .map_err(|error| CliError::failed(format!("cannot start threads for queries: {error}")))?;
-        Ok(Self { db, engine, runtime, interrupt })
+        let session = SqlSession::new(engine);
+        Ok(Self { db, session, runtime, interrupt })
     }
 
     /// The database that the queries read.
@@ -51,10 +53,12 @@ impl Runner {
         &self.interrupt
     }
 
-    /// Runs a query to its end, or until the user does not want it any more.
+    /// Runs a statement to its end, or until the user does not want it any more.
     pub(crate) fn run(&self, sql: &str, output: &OutputArgs) -> Result<Summary, CliError> {
         let begin = monotonic();
-        let mut stream = self.begin(sql)?;
+        let Answer::Rows(mut stream) = self.begin(sql)? else {
+            return Ok(Summary { rows: None, took: monotonic().saturating_sub(begin) });
+        };
         let mut writer = output.begin(&stream.schema())?;
         let place =
             output.output.as_ref().map_or("standard output".to_owned(), |path| path.display().to_string());
@@ -65,22 +69,29 @@ impl Runner {
             writer.write(&batch).map_err(|error| error.at(&place))?;
         }
         writer.finish().map_err(|error| error.at(&place))?.commit()?;
-        Ok(Summary { rows, took: monotonic().saturating_sub(begin) })
+        Ok(Summary { rows: Some(rows), took: monotonic().saturating_sub(begin) })
     }
 
     /// The columns that a query gives.
     pub(crate) fn schema(&self, sql: &str) -> Result<SchemaRef, CliError> {
-        Ok(self.begin(sql)?.schema())
+        Ok(self.rows(sql)?.schema())
     }
 
     /// All rows of a small result.
     pub(crate) fn collect(&self, sql: &str) -> Result<Vec<arrow::record_batch::RecordBatch>, CliError> {
-        let stream = self.begin(sql)?;
+        let stream = self.rows(sql)?;
         self.wait(stream.collect())?.map_err(CliError::failed)
     }
 
-    fn begin(&self, sql: &str) -> Result<QueryStream, CliError> {
-        self.wait(self.engine.query(&self.db, sql))?.map_err(CliError::failed)
+    fn rows(&self, sql: &str) -> Result<QueryStream, CliError> {
+        match self.begin(sql)? {
+            Answer::Rows(stream) => Ok(stream),
+            Answer::Set => Err(CliError::failed("the statement gives no rows")),
+        }
+    }
+
+    fn begin(&self, sql: &str) -> Result<Answer, CliError> {
+        self.wait(self.session.execute(&self.db, sql))?.map_err(CliError::failed)
     }
 
     fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, CliError> {

@@ -211,9 +211,10 @@ impl<'a> Shell<'a> {
         }
         let milliseconds = summary.took.as_secs_f64() * 1e3;
         if io::stdout().is_terminal() || self.output.output.is_some() {
+            let done = summary.rows.map_or_else(|| "set".to_owned(), |rows| count(rows, "row"));
             match self.timing {
-                true => eprintln!("({}, {milliseconds:.3} ms)", count(summary.rows, "row")),
-                false => eprintln!("({})", count(summary.rows, "row")),
+                true => eprintln!("({done}, {milliseconds:.3} ms)"),
+                false => eprintln!("({done})"),
             }
         } else if self.timing {
             eprintln!("{milliseconds:.3} ms");

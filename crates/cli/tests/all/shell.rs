@@ -58,3 +58,17 @@ fn nothing_on_standard_input_is_fine() {
     let place = Place::with_trades();
     assert_eq!(place.ok(&["sql"]), "");
 }
+
+#[test]
+fn settings_last_for_the_statements_that_follow() {
+    let place = Place::with_trades();
+    let text = "SET tapebook.as_of_seq = 2;\nSELECT count(*) AS n FROM trades;\nSHOW tapebook.as_of_seq;\n\
+                RESET tapebook.as_of_seq;\nSELECT count(*) AS n FROM trades;\n";
+    let expected = "n\n2\nname,value\ntapebook.as_of_seq,2\nn\n3\n";
+    place.write("q.sql", text);
+    assert_eq!(place.ok(&["sql", "--format", "csv", "-f", "q.sql"]), expected);
+    let ran = place.run_with_input(&["sql", "--format", "csv"], text);
+    assert_eq!((ran.code, ran.out.as_str()), (0, expected), "{ran:?}");
+    let ran = place.run_with_input(&["sql"], "SET tapebook.as_of_seq = 4;");
+    assert!(ran.code == 1 && ran.err.contains("has reached sequence 3"), "{ran:?}");
+}

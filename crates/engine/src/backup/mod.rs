@@ -13,9 +13,11 @@ mod target;
 mod verify;
 
 use std::io;
+use std::path::Path;
 
 use tapebook_lsm::manifest::{ManifestError, StorageError};
 use tapebook_record::codec::DecodeError;
+use tapebook_vfs::without_path;
 use tapebook_wal::{ArchiveError, CopyError};
 
 pub use checked::BackupFile;
@@ -33,7 +35,7 @@ use crate::{BuildError, FlushError};
 #[non_exhaustive]
 pub enum BackupError {
     /// An object could not be read or written.
-    #[error("{place}: cannot {operation}: {source}")]
+    #[error("{place}: cannot {operation}: {}", without_path(source, Path::new(place)))]
     Io {
         /// What was tried.
         operation: &'static str,

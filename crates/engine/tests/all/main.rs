@@ -11,6 +11,7 @@ mod damage;
 mod faults;
 mod hook;
 mod model;
+mod pinned;
 mod random;
 mod readers;
 mod replay;

@@ -81,3 +81,32 @@ fn the_database_reads_its_files_by_itself() {
     assert!(stats.problems[0].contains(path.to_str().unwrap()));
     db.close().unwrap();
 }
+
+/// A pass takes hours, and MemTables are flushed meanwhile.
+#[test]
+fn a_pass_keeps_no_memtable_in_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let slow = ScrubOptions { every: Some(Duration::from_millis(1)), bytes_per_second: 1 };
+    let db = Db::open_with(dir.path().join("db"), Options { scrub: slow, ..options(None) }).unwrap();
+    let fill = |first: u32| {
+        db.append(trades("S", first.into(), first..first + 1_000), Durability::Synced)
+            .unwrap()
+            .wait()
+            .unwrap();
+        db.flush().unwrap();
+    };
+    fill(0);
+    while db.stats().scrub.bytes == 0 {
+        std::thread::yield_now();
+    }
+    // Those over no files are short.
+    let passes = db.stats().scrub.passes;
+    fill(1_000);
+    fill(2_000);
+    let stats = db.stats();
+    assert_eq!(
+        (stats.scrub.passes, stats.pinned.memtables),
+        (passes, 0),
+        "the pass goes on and holds nothing"
+    );
+}

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tapebook_record::codec::DecodeError;
+use tapebook_vfs::without_path;
 
 use super::VersionError;
 
@@ -89,7 +90,7 @@ impl FormatError {
 #[non_exhaustive]
 pub enum StorageError {
     /// The operating system refused.
-    #[error("{}: cannot {operation}: {source}", path.display())]
+    #[error("{}: cannot {operation}: {}", path.display(), without_path(source, path))]
     Io {
         /// What was tried.
         operation: &'static str,

@@ -22,6 +22,7 @@ mod directory;
 mod held_batch;
 mod id_index;
 mod late;
+mod released;
 mod scan;
 mod series;
 mod series_index;
@@ -29,6 +30,7 @@ mod table;
 mod writer;
 
 pub use id_index::IdMatches;
+pub use released::Released;
 pub use scan::MemScan;
 pub use series::MemSeries;
 pub use table::MemTable;

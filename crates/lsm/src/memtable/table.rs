@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tapebook_record::{EncodedBatch, Id, Symbols, TableId, TableSchema};
 
@@ -10,6 +10,7 @@ use super::append_vec::AppendVec;
 use super::directory::Directory;
 use super::held_batch::HeldBatch;
 use super::id_index::{IdIndexes, IdMatches};
+use super::released::Released;
 use super::series::MemSeries;
 use super::writer::Writer;
 use crate::key::{Series, TimeRange};
@@ -34,6 +35,7 @@ pub struct MemTable {
     last_ts: AtomicI64,
     batch_bytes: AtomicUsize,
     index_bytes: AtomicUsize,
+    released: OnceLock<Released>,
 }
 
 impl MemTable {
@@ -53,6 +55,7 @@ impl MemTable {
             last_ts: AtomicI64::new(TimeRange::EMPTY.last),
             batch_bytes: AtomicUsize::new(0),
             index_bytes: AtomicUsize::new(0),
+            released: OnceLock::new(),
         }
     }
 
@@ -180,6 +183,17 @@ impl MemTable {
     /// Bytes of everything that finds the rows: runs, directories, and the id indexes that were asked for.
     pub fn index_bytes(&self) -> usize {
         self.index_bytes.load(Ordering::Relaxed) + self.ids.bytes()
+    }
+
+    /// Asks whoever still reads it to let go; for a MemTable whose rows are in files. The first reason stays.
+    pub fn release(&self, why: Released) {
+        let _ = self.released.set(why);
+    }
+
+    /// Why its readers are to let go, where they are.
+    #[inline]
+    pub fn released(&self) -> Option<&Released> {
+        self.released.get()
     }
 }
 

@@ -25,6 +25,7 @@ impl Snapshot {
     }
 
     fn count(&self, table: TableId, symbol: &str, seqs: SeqRange) -> Result<u64, ReadError> {
+        self.check_held()?;
         let hidden = self.hidden(table);
         let mut rows = 0;
         for (file, span) in self.pieces.history.series(table, symbol) {

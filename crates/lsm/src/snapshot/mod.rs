@@ -10,6 +10,7 @@ mod history_set;
 mod merge;
 mod piece;
 mod scan;
+mod watch;
 
 use std::fmt;
 use std::ops::RangeBounds;
@@ -20,7 +21,7 @@ use tapebook_record::projection::RowBlock;
 use tapebook_record::{Id, ReadRecord, Record, Schemas, StandardTable, Symbols, TableId};
 
 use crate::key::{Direction, Series, TimeRange};
-use crate::memtable::MemTable;
+use crate::memtable::{MemTable, Released};
 use crate::retraction::{Hidden, Retractions, Shown};
 use crate::sstable::{Table, TableError};
 
@@ -80,6 +81,18 @@ pub enum ReadError {
         /// The last sequence of the snapshot.
         reached: u64,
     },
+    /// What the snapshot holds in memory is in files by now, and all that is held so is more than may be.
+    #[error(
+        "the query was ended: it is so old that what it reads of MemTables is in files by now, and such queries hold \
+         {pinned_bytes} bytes in memory, more than pinned_bytes_max = {pinned_bytes_max} allows; \
+         ask again, or raise the bound"
+    )]
+    Released {
+        /// What was held.
+        pinned_bytes: u64,
+        /// What may be.
+        pinned_bytes_max: u64,
+    },
     /// A row is shorter than its table's fixed part.
     #[error("table {table}, sequence {seq}: the row is shorter than the table's columns")]
     ShortRow {
@@ -138,6 +151,22 @@ impl Snapshot {
         &self.pieces
     }
 
+    /// Whether it may still be read: not once its MemTables were released. Every read begins with this, and long
+    /// scans look again; whoever reads [`Snapshot::pieces`] at length does the same.
+    ///
+    /// *Invariant*: MemTables are released oldest first, so the first one speaks for all.
+    #[inline]
+    pub fn check_held(&self) -> Result<(), ReadError> {
+        match self.pieces.memtables.first().and_then(|memtable| memtable.released()) {
+            None => Ok(()),
+            Some(why) => {
+                why.count();
+                let Released { pinned_bytes, pinned_bytes_max, .. } = *why;
+                Err(ReadError::Released { pinned_bytes, pinned_bytes_max })
+            }
+        }
+    }
+
     /// The record with that key.
     pub fn get(
         &self,
@@ -146,6 +175,7 @@ impl Snapshot {
         ts: i64,
         seq: u64,
     ) -> Result<Option<ReadRecord<'_>>, ReadError> {
+        self.check_held()?;
         if self.hidden(table).contains(seq) {
             return Ok(None);
         }
@@ -177,6 +207,7 @@ impl Snapshot {
     ///
     /// Where retractions hide the end of a series, it goes back over the hidden rows.
     pub fn last(&self, table: TableId, symbol: &str, at: i64) -> Result<Option<ReadRecord<'_>>, ReadError> {
+        self.check_held()?;
         let hidden = self.hidden(table);
         let mut last: Option<ReadRecord<'_>> = None;
         let later = |last: &Option<ReadRecord<'_>>, key: (i64, u64)| {
@@ -232,6 +263,7 @@ impl Snapshot {
         column: &str,
         id: Id<'a>,
     ) -> Result<Vec<ReadRecord<'a>>, ReadError> {
+        self.check_held()?;
         let schema =
             self.schemas.get(table).ok_or_else(|| ReadError::UnknownTable(format!("number {}", table.0)))?;
         let Some(at) = schema.id_columns().find(|(_, known)| known.name == column).map(|(at, _)| at) else {
@@ -271,7 +303,8 @@ impl Snapshot {
         range: TimeRange,
         direction: Direction,
     ) -> Result<SeriesScan<'_>, ReadError> {
-        let mut scan = SeriesScan::empty(direction);
+        self.check_held()?;
+        let mut scan = SeriesScan::of_snapshot(self, direction);
         if range.is_empty() {
             return Ok(scan);
         }

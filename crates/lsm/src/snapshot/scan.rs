@@ -6,6 +6,7 @@ use tapebook_record::{ReadRecord, Record, StandardTable, TableId};
 
 use super::history_scan::HistoryScan;
 use super::merge::{Merge, Source};
+use super::watch::Watch;
 use super::{ReadError, Snapshot};
 use crate::key::{Direction, TimeRange};
 use crate::memtable::MemScan;
@@ -17,12 +18,18 @@ pub struct SeriesScan<'a> {
     merge: Merge<'a>,
     /// The only source, where there is just one: then nothing is merged.
     file: Option<FileScan<'a>>,
+    watch: Watch<'a>,
     failed: bool,
 }
 
 impl<'a> SeriesScan<'a> {
-    pub(super) fn empty(direction: Direction) -> Self {
-        Self { merge: Merge::new(direction), file: None, failed: false }
+    /// An empty one, to which pieces of the snapshot are added.
+    pub(super) fn of_snapshot(snapshot: &'a Snapshot, direction: Direction) -> Self {
+        Self { watch: Watch::of(snapshot), ..Self::empty(direction) }
+    }
+
+    fn empty(direction: Direction) -> Self {
+        Self { merge: Merge::new(direction), file: None, watch: Watch::default(), failed: false }
     }
 
     /// The records of several files' scans of one series, which must go in that direction. Nothing is hidden.
@@ -85,6 +92,7 @@ impl<'a> SeriesScan<'a> {
     }
 
     fn fail(&mut self, error: ReadError) -> Option<Result<ReadRecord<'a>, ReadError>> {
+        self.file = None;
         self.failed = true;
         Some(Err(error))
     }
@@ -95,13 +103,15 @@ impl<'a> Iterator for SeriesScan<'a> {
 
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
+        if self.watch.is_due()
+            && let Err(error) = self.watch.look()
+        {
+            return self.fail(error);
+        }
         if let Some(file) = &mut self.file {
             return match file.next() {
                 Some(Ok(record)) => Some(Ok(record.into())),
-                Some(Err(error)) => {
-                    self.file = None;
-                    self.fail(error.into())
-                }
+                Some(Err(error)) => self.fail(error.into()),
                 None => None,
             };
         }

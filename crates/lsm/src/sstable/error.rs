@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tapebook_record::TableId;
 use tapebook_record::symbol::SymbolError;
+use tapebook_vfs::without_path;
 
 use super::TABLE_FORMAT;
 use super::identity::TableIdentity;
@@ -16,7 +17,7 @@ use super::identity::TableIdentity;
 #[non_exhaustive]
 pub enum TableError {
     /// The operating system says no.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), without_path(source, path))]
     Io {
         /// The file.
         path: PathBuf,
@@ -157,7 +158,7 @@ pub(super) fn checksum(path: &Arc<Path>, offset: u64, part: Part, expected: u32,
 #[non_exhaustive]
 pub enum WriteError {
     /// The operating system says no.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), without_path(source, path))]
     Io {
         /// The file.
         path: PathBuf,

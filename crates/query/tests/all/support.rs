@@ -3,15 +3,16 @@
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use tapebook::{Batch, Db, Durability, Options, Quote, Trade};
-use tapebook_query::{SqlEngine, SqlError, SqlOptions};
+use tapebook_query::{Answer, SqlEngine, SqlError, SqlOptions, SqlSession};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
-/// The engine, and the database that it is asked about.
+/// A database, and a session that asks about it.
 pub struct Place {
     pub db: Db,
-    engine: SqlEngine,
-    runtime: Runtime,
+    pub engine: SqlEngine,
+    pub runtime: Runtime,
+    session: SqlSession,
     dir: TempDir,
 }
 
@@ -22,10 +23,12 @@ impl Place {
 
     pub fn with(options: Options) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
+        let engine =
+            SqlEngine::new(&SqlOptions { partitions: 2, ..SqlOptions::default() }).expect("an engine");
         Self {
             db: Db::open_with(dir.path().join("db"), options).expect("a new database"),
-            engine: SqlEngine::new(&SqlOptions { partitions: 2, ..SqlOptions::default() })
-                .expect("an engine"),
+            session: SqlSession::new(engine.clone()),
+            engine,
             runtime: Builder::new_current_thread().enable_all().build().expect("a runtime"),
             dir,
         }
@@ -58,8 +61,14 @@ impl Place {
         self.db.append(batch, Durability::Synced).expect("a log").wait().expect("a receipt");
     }
 
+    /// The rows of a query of the session; none where the statement changes a setting.
     pub fn query(&self, sql: &str) -> Result<Vec<RecordBatch>, SqlError> {
-        self.runtime.block_on(async { self.engine.query(&self.db, sql).await?.collect().await })
+        self.runtime.block_on(async {
+            match self.session.execute(&self.db, sql).await? {
+                Answer::Rows(stream) => stream.collect().await,
+                Answer::Set => Ok(Vec::new()),
+            }
+        })
     }
 
     /// The rows of a result, values separated by blanks, rows by bars; NULL is `-`.

@@ -56,4 +56,6 @@ fn check(quarter: u64) {
     reached(Group::Outcome, "damage that was refused", 50);
     reached(Group::Outcome, "damage that a read named", 3);
     reached(Group::Outcome, "losses of a lying disk that were refused", 5);
+    reached(Group::Outcome, "held snapshots over the bound", 10);
+    reached(Group::Outcome, "held snapshots within the bound", 20);
 }

@@ -4,6 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tapebook_vfs::without_path;
+
 use crate::format::LogIdentity;
 
 /// Why bytes are not a part of an archive file.
@@ -61,7 +63,7 @@ pub enum ArchiveFormatError {
 #[non_exhaustive]
 pub enum ArchiveError {
     /// The operating system refused.
-    #[error("{}: cannot {operation}: {source}", path.display())]
+    #[error("{}: cannot {operation}: {}", path.display(), without_path(source, path))]
     Io {
         /// What was tried.
         operation: &'static str,

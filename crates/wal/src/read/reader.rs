@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tapebook_record::SharedBytes;
-use tapebook_vfs::{OpenMode, Vfs};
+use tapebook_vfs::{OpenMode, Vfs, without_path};
 
 use super::{SegmentScanner, Step};
 use crate::format::{FrameError, FrameMeta, LogId, LogIdentity, LogPosition, SegmentHeader};
@@ -36,7 +36,7 @@ impl LogEntry {
 #[non_exhaustive]
 pub enum ReadError {
     /// A file could not be read.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), without_path(source, path))]
     Io {
         /// The file.
         path: PathBuf,

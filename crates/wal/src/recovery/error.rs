@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tapebook_vfs::without_path;
+
 use crate::format::{FrameError, HeaderError, LogIdentity, LogPosition};
 
 /// Why a log does not open. Nothing was cut or overwritten.
@@ -12,7 +14,7 @@ use crate::format::{FrameError, HeaderError, LogIdentity, LogPosition};
 #[non_exhaustive]
 pub enum RecoveryError {
     /// A file could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {}", path.display(), without_path(source, path))]
     Io {
         /// The file or directory.
         path: PathBuf,
