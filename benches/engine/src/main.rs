@@ -16,6 +16,7 @@ mod bare;
 mod bulk;
 mod input;
 mod insert;
+mod kill;
 mod log;
 mod measure;
 mod points;
@@ -35,7 +36,7 @@ use setting::Setting;
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 type Measurement = fn(&Setting) -> Result<(), AnyError>;
 
-const MEASUREMENTS: [(&str, Measurement); 10] = [
+const MEASUREMENTS: [(&str, Measurement); 11] = [
     ("append", appends::one_writer),
     ("writers", writers::many),
     ("log", bulk::log_only),
@@ -44,6 +45,7 @@ const MEASUREMENTS: [(&str, Measurement); 10] = [
     ("points", points::reads),
     ("scan", scan::one_table),
     ("recovery", recovery::open),
+    ("kill", kill::under_load),
     ("amplification", amplification::in_order_ticks),
     (SOAK, soak::mixed_load),
 ];
@@ -63,13 +65,20 @@ fn main() -> ExitCode {
 
 fn run(arguments: Vec<String>) -> Result<(), AnyError> {
     let names: Vec<&str> = MEASUREMENTS.iter().map(|(name, _)| *name).collect();
-    let usage = format!("usage: tapebook-benches <{}|all> [--quick] [--runs N] [--dir DIR]", names.join("|"));
-    let mut setting = Setting { dir: PathBuf::from("target/bench-data"), runs: 7, quick: false };
+    let usage = format!(
+        "usage: tapebook-benches <{}|all> [--quick] [--runs N] [--kills N] [--dir DIR]",
+        names.join("|")
+    );
+    if arguments.first().is_some_and(|first| first == kill::WRITER) {
+        return kill::write(&arguments[1..]);
+    }
+    let mut setting = Setting { dir: PathBuf::from("target/bench-data"), runs: 7, kills: 20, quick: false };
     let (mut chosen, mut words) = (None, arguments.iter());
     while let Some(word) = words.next() {
         match word.as_str() {
-            "--quick" => (setting.quick, setting.runs) = (true, 2),
+            "--quick" => (setting.quick, setting.runs, setting.kills) = (true, 2, 2),
             "--runs" => setting.runs = words.next().ok_or(&*usage)?.parse()?,
+            "--kills" => setting.kills = words.next().ok_or(&*usage)?.parse()?,
             "--dir" => setting.dir = words.next().ok_or(&*usage)?.into(),
             name => chosen = Some(name),
         }

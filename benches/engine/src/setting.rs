@@ -12,6 +12,8 @@ pub struct Setting {
     pub dir: PathBuf,
     /// Runs of each measurement; the median of them counts.
     pub runs: usize,
+    /// Processes of each kind that are killed where that is what is measured.
+    pub kills: usize,
     /// Small inputs and two runs, only to see that it works.
     pub quick: bool,
 }
