@@ -37,20 +37,20 @@ fn insert(criterion: &mut Criterion) {
     for (name, late) in [("in order", 0.0), ("5 % late", 0.05), ("50 % late", 0.5)] {
         let batches = batches(ticks(late));
         let mut symbols = Symbols::new();
-        let mut resolve = |batch: &EncodedBatch| -> Box<[u32]> {
+        let mut resolve = |batch: &EncodedBatch| -> Vec<u32> {
             batch
                 .symbols()
                 .map(|name| symbols.handle(name).unwrap_or_else(|| symbols.push(name.into())))
                 .collect()
         };
-        let handles: Vec<Box<[u32]>> = batches.iter().map(&mut resolve).collect();
+        let handles: Vec<Vec<u32>> = batches.iter().map(&mut resolve).collect();
         group.bench_function(name, |bencher| {
             bencher.iter_batched(
-                || (MemTable::new(1), handles.clone()),
-                |(table, handles)| {
+                || MemTable::new(1),
+                |table| {
                     let mut seq = 1;
-                    for (batch, handles) in batches.iter().zip(handles) {
-                        table.insert(batch, seq, handles);
+                    for (batch, handles) in batches.iter().zip(&handles) {
+                        table.insert(batch.clone(), seq, handles);
                         seq += batch.len() as u64;
                     }
                     table

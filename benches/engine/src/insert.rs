@@ -64,18 +64,18 @@ pub fn through_apply(setting: &Setting) -> Result<(), AnyError> {
 
 fn memtable_seconds(batches: &[EncodedBatch]) -> f64 {
     let mut symbols = Symbols::new();
-    let mut handles = |batch: &EncodedBatch| -> Box<[u32]> {
+    let mut handles = |batch: &EncodedBatch| -> Vec<u32> {
         batch
             .symbols()
             .map(|name| symbols.handle(name).unwrap_or_else(|| symbols.push(name.into())))
             .collect()
     };
-    let handles: Vec<Box<[u32]>> = batches.iter().map(&mut handles).collect();
+    let handles: Vec<Vec<u32>> = batches.iter().map(&mut handles).collect();
     let table = MemTable::new(1);
     let (took, ()) = cost(|| {
         let mut seq = 1;
-        for (batch, handles) in batches.iter().zip(handles) {
-            table.insert(batch, seq, handles);
+        for (batch, handles) in batches.iter().zip(&handles) {
+            table.insert(batch.clone(), seq, handles);
             seq += batch.len() as u64;
         }
     });

@@ -16,6 +16,7 @@ mod bare;
 mod bulk;
 mod input;
 mod insert;
+mod kill;
 mod log;
 mod many_files;
 mod measure;
@@ -44,6 +45,7 @@ const MEASUREMENTS: [(&str, Measurement); 11] = [
     ("points", points::reads),
     ("scan", scan::one_table),
     ("recovery", recovery::open),
+    ("kill", kill::under_load),
     ("amplification", amplification::in_order_ticks),
     ("many-files", many_files::open),
     (SOAK, soak::mixed_load),
@@ -65,17 +67,21 @@ fn main() -> ExitCode {
 fn run(arguments: Vec<String>) -> Result<(), AnyError> {
     let names: Vec<&str> = MEASUREMENTS.iter().map(|(name, _)| *name).collect();
     let usage = format!(
-        "usage: tapebook-benches <{}|all> [--quick] [--runs N] [--dir DIR]; {SOAK} [--minutes N] [--plot FILE.svg]",
+        "usage: tapebook-benches <{}|all> [--quick] [--runs N] [--kills N] [--dir DIR]; {SOAK} [--minutes N] [--plot FILE.svg]",
         names.join("|")
     );
+    if arguments.first().is_some_and(|first| first == kill::WRITER) {
+        return kill::write(&arguments[1..]);
+    }
     let mut setting = Setting::default();
     let (mut chosen, mut words) = (None, arguments.iter());
     while let Some(word) = words.next() {
         match word.as_str() {
-            "--quick" => (setting.quick, setting.runs) = (true, 2),
+            "--quick" => (setting.quick, setting.runs, setting.kills) = (true, 2, 2),
             "--runs" => setting.runs = words.next().ok_or(&*usage)?.parse()?,
             "--minutes" => setting.minutes = Some(words.next().ok_or(&*usage)?.parse()?),
             "--plot" => setting.plot = Some(words.next().ok_or(&*usage)?.into()),
+            "--kills" => setting.kills = words.next().ok_or(&*usage)?.parse()?,
             "--dir" => setting.dir = words.next().ok_or(&*usage)?.into(),
             name => chosen = Some(name),
         }

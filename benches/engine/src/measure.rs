@@ -23,6 +23,11 @@ impl Runs {
         Self(self.0.iter().zip(&other.0).map(|(a, b)| a / b).collect())
     }
 
+    /// The same value for each of these runs.
+    pub fn constant(&self, value: f64) -> Self {
+        Self(vec![value; self.0.len()])
+    }
+
     /// Each run's value times `factor`.
     pub fn times(&self, factor: f64) -> Self {
         Self(self.0.iter().map(|value| value * factor).collect())

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::Duration;
 
 use tapebook::{Db, Options, crc32c};
 
@@ -19,7 +20,8 @@ const GIB: f64 = (1_u64 << 30) as f64;
 /// Seconds for each GiB of log.
 pub fn open(setting: &Setting) -> Result<(), AnyError> {
     one_log(setting, "batches of 1,000 trades", 1 << 30, |trades, _| trades.batch(1_000, |_| {}))?;
-    one_log(setting, "batches of one trade", 1 << 28, |_, number| Ok(one_trade(number)?.encode()))
+    one_log(setting, "batches of one trade", 1 << 28, |_, number| Ok(one_trade(number)?.encode()))?;
+    one_log(setting, "batches of one trade, 1,000 symbols", 1 << 28, |trades, _| trades.batch(1, |_| {}))
 }
 
 fn one_log(
@@ -81,9 +83,9 @@ fn one_log(
     Ok(())
 }
 
-/// Options with which the log keeps everything.
+/// Options with which the log keeps everything: nothing is flushed, neither for its size nor for the time of a replay.
 fn one_piece() -> Options {
-    Options { memtable_bytes: 8 << 30, ..Options::default() }
+    Options { memtable_bytes: 8 << 30, recovery_target: Duration::from_secs(3600), ..Options::default() }
 }
 
 fn read_all(files: &[impl AsRef<Path>]) -> Result<u64, AnyError> {

@@ -12,6 +12,8 @@ pub struct Setting {
     pub dir: PathBuf,
     /// Runs of each measurement; the median of them counts.
     pub runs: usize,
+    /// Processes of each kind that are killed where that is what is measured.
+    pub kills: usize,
     /// Small inputs and two runs, only to see that it works.
     pub quick: bool,
     /// How long the soak runs, where that is said.
@@ -22,7 +24,7 @@ pub struct Setting {
 
 impl Default for Setting {
     fn default() -> Self {
-        Self { dir: "target/bench-data".into(), runs: 7, quick: false, minutes: None, plot: None }
+        Self { dir: "target/bench-data".into(), runs: 7, kills: 20, quick: false, minutes: None, plot: None }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tapebook::{Db, Options, RetentionOptions};
+use tapebook::{Db, OpenReport, Options, RetentionOptions};
 use tapebook_vfs::{RealVfs, Vfs};
 
 use crate::error::{CliError, advice};
@@ -15,6 +15,9 @@ const COMMAND_CHARS_MAX: usize = 160;
 
 /// How long a database of this command keeps its journal, so that a backup leads to any sequence since the one before.
 const JOURNAL_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// A replay of so many bytes takes long enough that somebody may ask what the command waits for.
+const REPLAY_TOLD_BYTES: u64 = 16 << 20;
 
 /// The data directory of this run.
 #[derive(Clone, Debug)]
@@ -85,12 +88,41 @@ impl DataDir {
             let files = text::count(report.removed.len() as u64, "unfinished file");
             eprintln!("{}: recovered after a crash: removed {files}", self.path.display());
         }
+        if let Some(replay) = replay_told(report).filter(|_| !self.quiet) {
+            eprintln!("{}: {replay}", self.path.display());
+        }
         Ok(db)
     }
+}
+
+/// What is said of the replay, where it was long enough to be spoken of.
+fn replay_told(report: &OpenReport) -> Option<String> {
+    let entries = text::count(report.replayed_entries, "log entry");
+    let (bytes, seconds) = (text::bytes(report.replayed_bytes), report.took.as_secs_f64());
+    (report.replayed_bytes >= REPLAY_TOLD_BYTES)
+        .then(|| format!("replayed {entries} ({bytes}), opened in {seconds:.2} s"))
 }
 
 fn command_line() -> String {
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     let line = ["tapebook".to_owned()].into_iter().chain(arguments).collect::<Vec<_>>().join(" ");
     line.chars().take(COMMAND_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_replay_of_some_length_is_told() {
+        let report = |replayed_bytes| OpenReport {
+            replayed_entries: 190_000,
+            replayed_bytes,
+            took: Duration::from_millis(254),
+            ..OpenReport::default()
+        };
+        assert_eq!(replay_told(&report(REPLAY_TOLD_BYTES - 1)), None);
+        let told = replay_told(&report(47 << 20));
+        assert_eq!(told.as_deref(), Some("replayed 190000 log entries (47.0 MiB), opened in 0.25 s"));
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tapebook_lsm::memtable::MemTable;
 use tapebook_record::EncodedBatch;
 use tapebook_wal::{EntryKind, FrameMeta, LogId};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::producers::Decision;
 use crate::retraction::{self, RetractError, RetractionEntry, RetractionReceipt};
@@ -93,10 +93,11 @@ impl Applier {
     pub(crate) fn apply_batch(
         &mut self,
         meta: &FrameMeta,
-        batch: &EncodedBatch,
+        batch: EncodedBatch,
     ) -> Result<Receipt, AppendError> {
         self.begin(meta, batch.bytes().len());
-        match self.state.producers.decide(batch.producer()) {
+        let producer = batch.producer();
+        match self.state.producers.decide(producer) {
             Decision::Apply => {}
             Decision::Duplicate(receipt) => {
                 self.turned_away.push(meta.index);
@@ -107,13 +108,13 @@ impl Applier {
                 return Err(refusal.into());
             }
         }
-        let handles = self.intern(batch);
         let first_seq = self.state.last_seq + 1;
         let last_seq = self.state.last_seq + batch.len() as u64;
+        self.state.rolling_hash = next_hash(self.state.rolling_hash, first_seq, batch.bytes());
+        let handles = self.interner.intern_all(&batch, &mut self.state.symbols);
         self.active.insert(batch, first_seq, handles);
         self.state.last_seq = last_seq;
-        self.state.rolling_hash = next_hash(self.state.rolling_hash, first_seq, batch.bytes());
-        self.state.producers.applied(batch.producer(), first_seq, last_seq);
+        self.state.producers.applied(producer, first_seq, last_seq);
         Ok(Receipt { first_seq, last_seq, duplicate: false })
     }
 
@@ -123,12 +124,6 @@ impl Applier {
         self.first.get_or_insert(self.state.applied);
         self.log_bytes += FRAME_BYTES + payload_bytes as u64;
         self.state.commit_clock = self.state.commit_clock.max(meta.proposed_at);
-    }
-
-    /// The handle of each name of the batch.
-    fn intern(&mut self, batch: &EncodedBatch) -> Box<[u32]> {
-        let symbols = &mut self.state.symbols;
-        batch.symbols().map(|name| self.interner.intern(name, symbols)).collect()
     }
 
     /// Bytes of the active MemTable: its batches and their index.
@@ -176,7 +171,8 @@ impl Applier {
 
 /// The rolling hash behind one more batch: XXH3 over the hash before, the first sequence number and the bytes.
 pub(crate) fn next_hash(before: [u8; 16], first_seq: u64, bytes: &[u8]) -> [u8; 16] {
-    let mut hash = Xxh3::new();
+    // The default secret is not copied into it, which would cost as much as hashing a small batch.
+    let mut hash = Xxh3Default::new();
     hash.update(&before);
     hash.update(&first_seq.to_le_bytes());
     hash.update(bytes);

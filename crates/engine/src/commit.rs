@@ -207,9 +207,13 @@ impl Committer {
         self.flush.notify();
     }
 
-    fn apply(&self, committed: &mut Committed, entry: &DurableEntry<Ticket>) -> Result<Receipt, AppendError> {
+    fn apply(
+        &self,
+        committed: &mut Committed,
+        entry: &mut DurableEntry<Ticket>,
+    ) -> Result<Receipt, AppendError> {
         let applier = &mut committed.applier;
-        let Some(batch) = &entry.ticket.batch else {
+        let Some(batch) = entry.ticket.batch.take() else {
             match &entry.ticket.retraction {
                 Some(proposed) => {
                     let outcome = applier.apply_retraction(&entry.meta, &proposed.entry);
@@ -235,8 +239,8 @@ impl DurableSink for Committer {
         let mut committed = self.lock();
         let before = committed.applier.state.last_seq;
         let mut rotated = false;
-        for entry in entries.drain(..) {
-            outcomes.push((self.apply(&mut committed, &entry), entry.ticket.completer));
+        for mut entry in entries.drain(..) {
+            outcomes.push((self.apply(&mut committed, &mut entry), entry.ticket.completer));
             rotated |= committed.applier.freeze_if_due(&self.bounds);
         }
         *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = facts(&committed.applier);

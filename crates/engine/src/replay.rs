@@ -17,10 +17,10 @@ use crate::apply::{Applier, MemtableBounds};
 use crate::retraction::RetractionEntry;
 use crate::{Layout, OpenError};
 
-/// About so many bytes are handed over at a time.
-const CHUNK_BYTES: usize = 1 << 20;
+/// About so many bytes are handed over at a time: few enough that they are in the second-level cache when they are applied.
+const CHUNK_BYTES: usize = 256 << 10;
 /// Chunks that wait to be applied at most.
-const CHUNKS_WAITING_MAX: usize = 4;
+const CHUNKS_WAITING_MAX: usize = 8;
 
 /// Applies entries of the log to what the last flush left.
 pub(crate) struct Replay {
@@ -56,8 +56,9 @@ impl Replay {
         }
         thread::scope(|scope| {
             let (sender, receiver) = sync_channel(CHUNKS_WAITING_MAX);
-            let applying = scope.spawn(|| self.apply_all(receiver));
-            let mut chunks = Chunks { sender, chunk: Vec::new(), bytes: 0 };
+            let (emptied_sender, emptied) = sync_channel(CHUNKS_WAITING_MAX);
+            let applying = scope.spawn(|| self.apply_all(receiver, emptied_sender));
+            let mut chunks = Chunks { sender, emptied, chunk: Vec::new(), bytes: 0 };
             let recovered = recover(vfs, &dir, identity, options, &mut |entry| chunks.visit(entry));
             chunks.hand_over();
             drop(chunks);
@@ -68,9 +69,11 @@ impl Replay {
         })
     }
 
-    fn apply_all(&mut self, chunks: Receiver<Vec<Decoded>>) {
-        for chunk in chunks {
-            chunk.into_iter().for_each(|decoded| self.apply(decoded));
+    fn apply_all(&mut self, chunks: Receiver<Vec<Decoded>>, emptied: SyncSender<Vec<Decoded>>) {
+        for mut chunk in chunks {
+            chunk.drain(..).for_each(|decoded| self.apply(decoded));
+            // Where there are enough of them, or nobody reads any more, this one is not needed again.
+            let _ = emptied.try_send(chunk);
         }
     }
 
@@ -85,7 +88,7 @@ impl Replay {
             }
             Content::Batch(batch) => {
                 // A batch that was refused when it was first applied is refused again.
-                let _ = self.applier.apply_batch(&decoded.meta, &batch);
+                let _ = self.applier.apply_batch(&decoded.meta, batch);
             }
         }
         self.applier.freeze_if_due(&self.bounds);
@@ -133,6 +136,8 @@ fn decode(entry: RecoveredEntry) -> Result<Option<Decoded>, Box<dyn std::error::
 /// Gathers decoded entries for the thread that applies them.
 struct Chunks {
     sender: SyncSender<Vec<Decoded>>,
+    /// Chunks that were applied, to be filled again: memory that is in a cache and needs no page fault.
+    emptied: Receiver<Vec<Decoded>>,
     chunk: Vec<Decoded>,
     bytes: usize,
 }
@@ -150,8 +155,7 @@ impl Chunks {
     }
 
     fn hand_over(&mut self) {
-        let capacity = self.chunk.len();
-        let chunk = std::mem::replace(&mut self.chunk, Vec::with_capacity(capacity));
+        let chunk = std::mem::replace(&mut self.chunk, self.emptied.try_recv().unwrap_or_default());
         self.bytes = 0;
         // Where nobody receives any more, the applying thread has panicked, and its panic goes on after reading.
         let _ = self.sender.send(chunk);

@@ -7,7 +7,7 @@ use tapebook_lsm::manifest::{self, SectionTag, StateSection};
 use tapebook_lsm::retraction::Retractions;
 use tapebook_record::codec::{DecodeError, Decoder, Encoder};
 use tapebook_record::symbol::check_symbol;
-use tapebook_record::{Schemas, Symbols};
+use tapebook_record::{EncodedBatch, Schemas, Symbols};
 use tapebook_wal::LogId;
 
 use crate::producers::{ProducerState, Producers, RECEIPTS_KEPT};
@@ -165,22 +165,42 @@ pub(crate) fn decode_sections(sections: &[StateSection]) -> Result<SystemState, 
 #[derive(Debug, Default)]
 pub(crate) struct Interner {
     by_name: HashMap<Arc<str>, u32>,
+    last: LastDictionary,
+}
+
+/// The dictionary of the batch before, and the handle of each of its names: a feed often sends the same symbols again.
+#[derive(Debug, Default)]
+struct LastDictionary {
+    encoded: Vec<u8>,
+    handles: Vec<u32>,
 }
 
 impl Interner {
     pub(crate) fn new(symbols: &Symbols) -> Self {
         let by_name = symbols.names().enumerate().map(|(at, name)| (Arc::clone(name), at as u32)).collect();
-        Self { by_name }
+        Self { by_name, last: LastDictionary::default() }
     }
 
-    pub(crate) fn get(&self, name: &str) -> Option<u32> {
-        self.by_name.get(name).copied()
+    /// The handle of each name of the batch, new or not.
+    pub(crate) fn intern_all(&mut self, batch: &EncodedBatch, symbols: &mut Symbols) -> &[u32] {
+        let encoded = batch.encoded_symbols();
+        // The padding behind the names could be read as names, so their number counts, too.
+        let same =
+            self.last.handles.len() == batch.header().symbol_count as usize && self.last.encoded == encoded;
+        if !same {
+            let mut handles = std::mem::take(&mut self.last.handles);
+            handles.clear();
+            handles.extend(batch.symbols().map(|name| self.intern(name, symbols)));
+            self.last.handles = handles;
+            self.last.encoded.clear();
+            self.last.encoded.extend_from_slice(encoded);
+        }
+        &self.last.handles
     }
 
-    /// The handle of a name, new or not.
-    pub(crate) fn intern(&mut self, name: &str, symbols: &mut Symbols) -> u32 {
-        if let Some(handle) = self.get(name) {
-            return handle;
+    fn intern(&mut self, name: &str, symbols: &mut Symbols) -> u32 {
+        if let Some(handle) = self.by_name.get(name) {
+            return *handle;
         }
         let name: Arc<str> = name.into();
         let handle = symbols.push(Arc::clone(&name));
@@ -193,7 +213,7 @@ impl Interner {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use tapebook_record::Producer;
+    use tapebook_record::{Batch, Producer, Trade};
 
     #[test]
     fn symbols_and_producers_come_back_from_their_sections() {
@@ -210,6 +230,25 @@ mod tests {
         }
         producers.applied(Producer { id: 3, epoch: 0, batch_number: 1 }, 900, 901);
         assert_eq!(decode_producers(&encode_producers(&producers)), Ok(producers));
+    }
+
+    #[test]
+    fn a_name_has_one_handle_whatever_stands_beside_it() {
+        let batch = |names: &[&str]| {
+            let mut batch = Batch::new();
+            for symbol in names {
+                batch.push(Trade { symbol, price: Some(1.0), ..Trade::default() }).unwrap();
+            }
+            batch.encode()
+        };
+        let (mut symbols, mut interner) = (Symbols::new(), Interner::default());
+        let mut handles = |names: &[&str]| interner.intern_all(&batch(names), &mut symbols).to_vec();
+        assert_eq!(handles(&["A"]), [0]);
+        assert_eq!(handles(&["A"]), [0], "the same dictionary again");
+        assert_eq!(handles(&["B"]), [1], "another one of the same length");
+        assert_eq!(handles(&["C", "A"]), [2, 0]);
+        assert_eq!(handles(&["A", "C"]), [0, 2]);
+        assert!(symbols.names().map(|name| &**name).eq(["A", "B", "C"]));
     }
 
     #[test]

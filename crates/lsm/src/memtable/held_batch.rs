@@ -1,6 +1,10 @@
 //! A batch as the MemTable keeps it, and how its rows are pointed at.
 
+use std::sync::Arc;
+
 use tapebook_record::{EncodedBatch, RawRecord};
+
+use super::append_vec::AppendVec;
 
 /// Where one row is. Within a run, entries are ordered by `(ts, seq)`.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +29,8 @@ pub(super) struct HeldBatch {
     pub(super) batch: EncodedBatch,
     /// The position of row 0 in the journal; row `i` follows `i` later.
     pub(super) first_seq: u64,
-    /// The global handle of each name of the batch's dictionary.
-    pub(super) handles: Box<[u32]>,
+    /// Where the global handles of the batch's names begin in the MemTable's list of them; one follows the other.
+    pub(super) first_handle: usize,
 }
 
 impl HeldBatch {
@@ -44,5 +48,18 @@ impl HeldBatch {
             symbol,
             row: self.batch.row(&header),
         }
+    }
+}
+
+/// The readers' side of all batches.
+pub(super) struct HeldBatches {
+    pub(super) batches: Arc<AppendVec<HeldBatch>>,
+    pub(super) handles: Arc<AppendVec<u32>>,
+}
+
+impl HeldBatches {
+    /// The global handle of a name of the batch's dictionary.
+    pub(super) fn handle(&self, held: &HeldBatch, name: u32) -> Option<u32> {
+        self.handles.get(held.first_handle + name as usize).copied()
     }
 }

@@ -12,7 +12,7 @@ use tapebook_record::{Id, RawRecord, Symbols, TableId, TableSchema};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::append_vec::{AppendVec, Appender};
-use super::held_batch::HeldBatch;
+use super::held_batch::{HeldBatch, HeldBatches};
 use crate::key::Series;
 
 /// The id indexes of a MemTable.
@@ -109,7 +109,7 @@ pub(super) struct Chain {
 
 /// The rows that have an id in a column, newest first, each with its series.
 pub struct IdMatches<'a> {
-    batches: &'a AppendVec<HeldBatch>,
+    held: &'a HeldBatches,
     chain: Option<Chain>,
     schema: &'a TableSchema,
     column: usize,
@@ -120,7 +120,7 @@ pub struct IdMatches<'a> {
 
 impl<'a> IdMatches<'a> {
     pub(super) fn new(
-        batches: &'a AppendVec<HeldBatch>,
+        held: &'a HeldBatches,
         chain: Option<Chain>,
         schema: &'a TableSchema,
         column: usize,
@@ -128,12 +128,12 @@ impl<'a> IdMatches<'a> {
         visible_seq: u64,
         symbols: &'a Symbols,
     ) -> Self {
-        Self { batches, chain, schema, column, id, visible_seq, symbols }
+        Self { held, chain, schema, column, id, visible_seq, symbols }
     }
 
     /// The row of a node, where it is visible and has the id.
     fn matching(&self, node: Node) -> Option<(Series, RawRecord<'a>)> {
-        let held = self.batches.get(node.batch as usize)?;
+        let held = self.held.batches.get(node.batch as usize)?;
         if held.first_seq + u64::from(node.row) > self.visible_seq {
             return None;
         }
@@ -142,7 +142,7 @@ impl<'a> IdMatches<'a> {
             return None;
         }
         let name = held.batch.row_header(node.row as usize).symbol;
-        let symbol = *held.handles.get(name as usize)?;
+        let symbol = self.held.handle(held, name)?;
         let record = RawRecord { symbol: self.symbols.name(symbol)?, ..record };
         Some((Series { table: self.schema.id, symbol }, record))
     }

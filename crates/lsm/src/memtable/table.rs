@@ -2,13 +2,12 @@
 
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock};
 
 use tapebook_record::{EncodedBatch, Id, Symbols, TableId, TableSchema};
 
-use super::append_vec::AppendVec;
 use super::directory::Directory;
-use super::held_batch::HeldBatch;
+use super::held_batch::HeldBatches;
 use super::id_index::{IdIndexes, IdMatches};
 use super::released::Released;
 use super::series::MemSeries;
@@ -24,7 +23,7 @@ use crate::key::{Series, TimeRange};
 /// atomic or a lock that the inserting thread has released. His [`Symbols`] must know the symbols of these rows.
 pub struct MemTable {
     id: u64,
-    batches: Arc<AppendVec<HeldBatch>>,
+    held: HeldBatches,
     directory: Directory,
     ids: IdIndexes,
     writer: Mutex<Writer>,
@@ -44,7 +43,7 @@ impl MemTable {
         let writer = Writer::new();
         Self {
             id,
-            batches: Arc::clone(writer.batches.shared()),
+            held: writer.held(),
             directory: Directory::default(),
             ids: IdIndexes::default(),
             writer: Mutex::new(writer),
@@ -70,14 +69,15 @@ impl MemTable {
     /// # Panics
     /// Where `first_seq` is not behind every row that is there, or where the number of handles is not the number of
     /// names.
-    pub fn insert(&self, batch: &EncodedBatch, first_seq: u64, handles: Box<[u32]>) {
+    pub fn insert(&self, batch: EncodedBatch, first_seq: u64, handles: &[u32]) {
         let mut writer = self.writer.lock().expect("an insert that panicked may have left rows out");
+        let (rows_added, batch_bytes) = (batch.len() as u64, batch.bytes().len());
         let inserted = writer.insert(&self.directory, batch, first_seq, handles);
         // Only the lock's owner stores these, so a load and a store are as good as an exchange.
         let add = |counter: &AtomicUsize, bytes: isize| {
             counter.store(counter.load(Ordering::Relaxed).saturating_add_signed(bytes), Ordering::Relaxed);
         };
-        add(&self.batch_bytes, batch.bytes().len().cast_signed());
+        add(&self.batch_bytes, batch_bytes.cast_signed());
         add(&self.index_bytes, inserted.index_bytes);
         let times = self.ts_range();
         self.first_ts.store(times.first.min(inserted.times.first), Ordering::Relaxed);
@@ -86,7 +86,7 @@ impl MemTable {
         if rows == 0 {
             self.first_seq.store(first_seq, Ordering::Relaxed);
         }
-        self.rows.store(rows + batch.len() as u64, Ordering::Relaxed);
+        self.rows.store(rows + rows_added, Ordering::Relaxed);
         self.last_seq.store(writer.last_seq, Ordering::Release);
     }
 
@@ -103,7 +103,7 @@ impl MemTable {
             return None;
         }
         let name = symbols.name(series.symbol)?;
-        Some(MemSeries::new(&self.batches, index, series, name, visible_seq))
+        Some(MemSeries::new(&self.held.batches, index, series, name, visible_seq))
     }
 
     /// The symbol handles of a table's series that have a row up to `visible_seq`, in order of their first row.
@@ -149,8 +149,8 @@ impl MemTable {
         visible_seq: u64,
         symbols: &'a Symbols,
     ) -> IdMatches<'a> {
-        let chain = self.ids.find(&self.batches, schema, column, id);
-        IdMatches::new(&self.batches, chain, schema, column, id, visible_seq, symbols)
+        let chain = self.ids.find(&self.held.batches, schema, column, id);
+        IdMatches::new(&self.held, chain, schema, column, id, visible_seq, symbols)
     }
 
     /// The number of rows.

@@ -39,7 +39,7 @@ fn symbols(count: u32) -> Symbols {
 }
 
 /// A batch in which row `i` has the size `first_seq + i`, with the handles of its names.
-fn batch(rows: &[Row], first_seq: u64) -> (EncodedBatch, Box<[u32]>) {
+fn batch(rows: &[Row], first_seq: u64) -> (EncodedBatch, Vec<u32>) {
     let mut batch = Batch::new();
     let mut handles: Vec<u32> = Vec::new();
     for (at, row) in rows.iter().enumerate() {
@@ -55,7 +55,7 @@ fn batch(rows: &[Row], first_seq: u64) -> (EncodedBatch, Box<[u32]>) {
         };
         pushed.unwrap();
     }
-    (batch.encode(), handles.into_boxed_slice())
+    (batch.encode(), handles)
 }
 
 /// The rows of a series, each with its id.
@@ -76,7 +76,7 @@ impl Model {
     /// Inserts a batch here and there.
     fn insert(&mut self, table: &MemTable, rows: &[Row]) -> EncodedBatch {
         let (batch, handles) = batch(rows, self.next_seq);
-        table.insert(&batch, self.next_seq, handles);
+        table.insert(batch.clone(), self.next_seq, &handles);
         for row in rows {
             let id = if row.quote { None } else { row.trade_id.clone() };
             let table = if row.quote { QUOTES } else { TRADES };

@@ -64,13 +64,19 @@ impl EncodedBatch {
 
     /// The names of the dictionary, in order.
     pub fn symbols(&self) -> impl Iterator<Item = &str> {
-        let mut rest = &self.bytes[HEADER_BYTES..self.header.row_headers_offset as usize];
+        let mut rest = self.encoded_symbols();
         (0..self.header.symbol_count).map_while(move |_| {
             let (length, names) = rest.split_first()?;
             let (name, after) = names.split_at_checked(usize::from(*length))?;
             rest = after;
             std::str::from_utf8(name).ok()
         })
+    }
+
+    /// The dictionary as it is encoded, padding included: two batches with as many names and the same bytes here have the
+    /// same names.
+    pub fn encoded_symbols(&self) -> &[u8] {
+        &self.bytes[HEADER_BYTES..self.header.row_headers_offset as usize]
     }
 
     /// The header of a row. `row` must be below [`EncodedBatch::len`].

@@ -85,7 +85,7 @@ fn readers_see_exactly_the_rows_up_to_their_number() {
         for first_seq in (1..=ROWS).step_by(BATCH_ROWS as usize) {
             let rows: Vec<Row> = (first_seq..first_seq + BATCH_ROWS).map(row).collect();
             let (batch, handles) = batch(&rows, first_seq);
-            table.insert(&batch, first_seq, handles);
+            table.insert(batch, first_seq, &handles);
             visible.store(first_seq + BATCH_ROWS - 1, Ordering::Release);
         }
     });

@@ -175,7 +175,7 @@ fn any_table_and_any_handle_has_a_place() {
     let handles = [0, 1, 255, 256, 65_535, 1 << 24, u32::MAX];
     for (at, handle) in handles.into_iter().enumerate() {
         let (batch, _) = batch(&rows, at as u64 + 1);
-        table.insert(&batch, at as u64 + 1, Box::new([handle]));
+        table.insert(batch, at as u64 + 1, &[handle]);
     }
     assert_eq!(table.series_of(TRADES, u64::MAX).collect::<Vec<_>>(), handles);
     let series = |symbol| Series { table: TRADES, symbol };
@@ -192,6 +192,6 @@ fn a_sequence_number_is_not_given_twice() {
     let rows = vec![Row { quote: false, symbol: 0, ts: 5, trade_id: None }; 2];
     for first_seq in [1, 2] {
         let (batch, handles) = batch(&rows, first_seq);
-        table.insert(&batch, first_seq, handles);
+        table.insert(batch, first_seq, &handles);
     }
 }
