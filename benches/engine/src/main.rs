@@ -36,7 +36,7 @@ use setting::Setting;
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 type Measurement = fn(&Setting) -> Result<(), AnyError>;
 
-const MEASUREMENTS: [(&str, Measurement); 11] = [
+const MEASUREMENTS: [(&str, Measurement); 12] = [
     ("append", appends::one_writer),
     ("writers", writers::many),
     ("log", bulk::log_only),
