@@ -21,9 +21,24 @@ mod upload;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+use std::sync::Arc;
+
+use tapebook::{BackupTarget, DirectoryTarget};
+use tapebook_vfs::Vfs;
+
 pub use error::TargetError;
 pub use limits::Limits;
 pub use target::ObjectTarget;
+
+/// The target of backups that somebody named: an address of an object store, or the path of a directory. Nothing is
+/// sent or made yet.
+pub fn open_target(vfs: Arc<dyn Vfs>, target: &Path) -> Result<Box<dyn BackupTarget>, TargetError> {
+    match target.to_str().filter(|text| is_url(text)) {
+        Some(url) => Ok(Box::new(ObjectTarget::open(url)?)),
+        None => Ok(Box::new(DirectoryTarget::new(vfs, target))),
+    }
+}
 
 /// True where the text is an address of an object store and not the path of a directory.
 pub fn is_url(target: &str) -> bool {

@@ -8,7 +8,6 @@
 mod audit;
 mod board;
 mod feed;
-mod latency;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
