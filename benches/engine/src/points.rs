@@ -3,13 +3,13 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use tapebook::{Db, Id, Options, RawRecord, Snapshot, SsTable, StandardTable, Trade};
+use tapebook::{Db, Id, RawRecord, Snapshot, SsTable, StandardTable, Trade};
 
 use crate::AnyError;
 use crate::input::{Key, SYMBOLS, Trades};
 use crate::measure::{Runs, cost, median, quantile};
 use crate::report::Line;
-use crate::setting::Setting;
+use crate::setting::{Setting, one_piece};
 
 const ROWS: u64 = 2_000_000;
 const CALLS_OF_SLICE: usize = 2_000;
@@ -98,11 +98,6 @@ pub fn reads(setting: &Setting) -> Result<(), AnyError> {
 /// The keys of a variant: a few that stay in the caches of the processor, or more than these hold.
 fn asked(place: &Place, variant: usize) -> &[Key] {
     if variant.is_multiple_of(2) { &place.keys[..HOT_KEYS] } else { &place.keys }
-}
-
-/// Options with which nothing is flushed before it is asked for.
-fn one_piece() -> Options {
-    Options { memtable_bytes: 4 << 30, ..Options::default() }
 }
 
 fn place(name: &'static str, db: Db, rows: u64, flush: bool) -> Result<Place, AnyError> {

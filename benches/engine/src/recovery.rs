@@ -5,15 +5,14 @@ use std::fs::File;
 use std::hint::black_box;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::time::Duration;
 
-use tapebook::{Db, Options, crc32c};
+use tapebook::{Db, crc32c};
 
 use crate::AnyError;
 use crate::input::{SYMBOLS, Trades, one_trade};
 use crate::measure::{Runs, anonymous_mib, cost};
 use crate::report::Line;
-use crate::setting::{Setting, files_in};
+use crate::setting::{Setting, files_in, one_piece};
 
 const GIB: f64 = (1_u64 << 30) as f64;
 
@@ -81,11 +80,6 @@ fn one_log(
     }
     .print();
     Ok(())
-}
-
-/// Options with which the log keeps everything: nothing is flushed, neither for its size nor for the time of a replay.
-fn one_piece() -> Options {
-    Options { memtable_bytes: 8 << 30, recovery_target: Duration::from_secs(3600), ..Options::default() }
 }
 
 fn read_all(files: &[impl AsRef<Path>]) -> Result<u64, AnyError> {

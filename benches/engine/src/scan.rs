@@ -7,14 +7,14 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::Command;
 
-use tapebook::{Db, Options, Snapshot, Trade};
+use tapebook::{Db, Snapshot, Trade};
 use tapebook_vfs::{OpenMode, RealVfs, Vfs};
 
 use crate::AnyError;
 use crate::input::Trades;
 use crate::measure::{Runs, cost, io_counter};
 use crate::report::Line;
-use crate::setting::{Setting, files_in};
+use crate::setting::{Setting, files_in, one_piece};
 
 const ROWS: u64 = 8_000_000;
 const READ_BYTES: usize = 1 << 20;
@@ -91,10 +91,6 @@ pub fn one_table(setting: &Setting) -> Result<(), AnyError> {
     }
     .print();
     Ok(())
-}
-
-fn one_piece() -> Options {
-    Options { memtable_bytes: 8 << 30, ..Options::default() }
 }
 
 /// Makes the table; the name of its one symbol.

@@ -1,7 +1,9 @@
 //! What all measurements of one call share: where they write, how often they run, how large they are.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use tapebook::Options;
 use tempfile::TempDir;
 
 use crate::AnyError;
@@ -38,6 +40,12 @@ impl Setting {
     pub fn size(&self, full: u64) -> u64 {
         if self.quick { full / 8 } else { full }
     }
+}
+
+/// Options with which everything is in one MemTable until somebody flushes it: neither its size nor the time that a replay
+/// would take leads to a flush.
+pub fn one_piece() -> Options {
+    Options { memtable_bytes: 8 << 30, recovery_target: Duration::from_secs(3600), ..Options::default() }
 }
 
 /// The files directly in a directory, by name.
