@@ -158,10 +158,10 @@ pub struct Record<'a, T: StandardTable> {
 
 impl<'a, T: StandardTable> Record<'a, T> {
     /// Reads a row of the table `T`; `None` where it is shorter than the table's fixed part.
-    #[inline]
+    #[inline(always)]
     pub fn new(read: impl Into<ReadRecord<'a>>) -> Option<Self> {
         let read = read.into();
-        T::fixed(read.raw().row)?;
+        T::fixed(read.row())?;
         Some(Self { read, table: PhantomData })
     }
 
@@ -204,7 +204,7 @@ impl<'a, T: StandardTable> Record<'a, T> {
     /// The fixed part, in place.
     #[inline]
     pub fn fixed(&self) -> &T::Fixed {
-        T::fixed(self.raw().row).expect("checked when the record was made")
+        T::fixed(self.read.row()).expect("checked when the record was made")
     }
 }
 

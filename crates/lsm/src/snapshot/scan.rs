@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use tapebook_record::{ReadRecord, Record, StandardTable, TableId};
+use tapebook_record::{RawRecord, ReadRecord, Record, StandardTable, TableId};
 
 use super::history_scan::HistoryScan;
 use super::merge::{Merge, Source};
@@ -18,8 +18,10 @@ pub struct SeriesScan<'a> {
     merge: Merge<'a>,
     /// The only source, where there is just one: then nothing is merged.
     file: Option<FileScan<'a>>,
+    /// The next record of a merge, on its way to the caller.
+    merged: Option<ReadRecord<'a>>,
+    error: Option<ReadError>,
     watch: Watch<'a>,
-    failed: bool,
 }
 
 impl<'a> SeriesScan<'a> {
@@ -29,7 +31,7 @@ impl<'a> SeriesScan<'a> {
     }
 
     fn empty(direction: Direction) -> Self {
-        Self { merge: Merge::new(direction), file: None, watch: Watch::default(), failed: false }
+        Self { merge: Merge::new(direction), file: None, merged: None, error: None, watch: Watch::default() }
     }
 
     /// The records of several files' scans of one series, which must go in that direction. Nothing is hidden.
@@ -91,36 +93,66 @@ impl<'a> SeriesScan<'a> {
         self.merge.choose();
     }
 
-    fn fail(&mut self, error: ReadError) -> Option<Result<ReadRecord<'a>, ReadError>> {
-        self.file = None;
-        self.failed = true;
-        Some(Err(error))
+    /// The next record where that needs nothing but the block that the only file is in.
+    #[inline(always)]
+    fn next_in_block(&mut self) -> Option<RawRecord<'a>> {
+        self.file.as_mut()?.next_in_block()
     }
+
+    /// Goes on where the block that the only file is in does not give the next record.
+    #[inline(never)]
+    fn advance(&mut self) -> Step {
+        match self.try_advance() {
+            Ok(step) => step,
+            Err(error) => {
+                self.file = None;
+                self.merge = Merge::new(Direction::Forward);
+                self.error = Some(error);
+                Step::Failed
+            }
+        }
+    }
+
+    fn try_advance(&mut self) -> Result<Step, ReadError> {
+        if let Some(file) = &mut self.file {
+            // Once a block is often enough.
+            self.watch.look()?;
+            return Ok(if file.advance()? { Step::Block } else { Step::End });
+        }
+        if self.watch.is_due() {
+            self.watch.look()?;
+        }
+        self.merged = self.merge.next()?;
+        Ok(if self.merged.is_some() { Step::Merged } else { Step::End })
+    }
+}
+
+/// Where the next record is.
+enum Step {
+    /// In the block that the only file is in by now.
+    Block,
+    /// In [`SeriesScan::merged`].
+    Merged,
+    /// Nowhere: [`SeriesScan::error`] says why.
+    Failed,
+    End,
 }
 
 impl<'a> Iterator for SeriesScan<'a> {
     type Item = Result<ReadRecord<'a>, ReadError>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        if self.watch.is_due()
-            && let Err(error) = self.watch.look()
-        {
-            return self.fail(error);
-        }
-        if let Some(file) = &mut self.file {
-            return match file.next() {
-                Some(Ok(record)) => Some(Ok(record.into())),
-                Some(Err(error)) => self.fail(error.into()),
-                None => None,
-            };
-        }
-        if self.failed {
-            return None;
-        }
-        match self.merge.next() {
-            Ok(record) => record.map(Ok),
-            Err(error) => self.fail(error),
+        loop {
+            if let Some(record) = self.next_in_block() {
+                return Some(Ok(record.into()));
+            }
+            match self.advance() {
+                Step::Block => {}
+                Step::Merged => return self.merged.take().map(Ok),
+                Step::Failed => return self.error.take().map(Err),
+                Step::End => return None,
+            }
         }
     }
 }
@@ -131,7 +163,7 @@ pub struct RecordScan<'a, T> {
     table: PhantomData<fn() -> T>,
 }
 
-impl<'a, T> RecordScan<'a, T> {
+impl<'a, T: StandardTable> RecordScan<'a, T> {
     pub(super) fn new(scan: SeriesScan<'a>) -> Self {
         Self { scan, table: PhantomData }
     }
@@ -140,7 +172,7 @@ impl<'a, T> RecordScan<'a, T> {
 impl<'a, T: StandardTable> Iterator for RecordScan<'a, T> {
     type Item = Result<Record<'a, T>, ReadError>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         match self.scan.next()? {
             Ok(record) => Some(typed(record)),
@@ -149,7 +181,7 @@ impl<'a, T: StandardTable> Iterator for RecordScan<'a, T> {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn typed<T: StandardTable>(record: ReadRecord<'_>) -> Result<Record<'_, T>, ReadError> {
     let seq = record.seq();
     Record::new(record).ok_or_else(|| ReadError::ShortRow { table: T::schema().name.to_string(), seq })

@@ -1,7 +1,5 @@
 //! Goes through the rows of a series.
 
-use std::slice;
-
 use tapebook_record::RawRecord;
 
 use super::block::Block;
@@ -14,7 +12,7 @@ use crate::key::{Direction, TimeRange};
 #[derive(Clone, Debug)]
 pub struct Scan<'a> {
     /// What is left of the current block.
-    entries: slice::Iter<'a, EntryBytes>,
+    entries: &'a [EntryBytes],
     block_bytes: &'a [u8],
     symbol: &'a str,
     layout: u16,
@@ -33,7 +31,7 @@ impl<'a> Scan<'a> {
         let first = series.last_block_before(range.first, 0, false);
         let last = series.last_block_before(range.last, u64::MAX, true);
         Self {
-            entries: [].iter(),
+            entries: &[],
             block_bytes: &[],
             symbol: series.name(),
             layout: 0,
@@ -56,9 +54,23 @@ impl<'a> Scan<'a> {
         Ok(out.len() - before)
     }
 
-    /// Goes to the next block that has records of the scan; false at the end.
+    /// The next record of the block that the scan is in. `None` at its end, and where the record is damaged: then
+    /// [`Iterator::next`] says how it goes on.
+    #[inline(always)]
+    pub(crate) fn next_in_block(&mut self) -> Option<RawRecord<'a>> {
+        let (entry, rest) =
+            if self.backward { self.entries.split_last() } else { self.entries.split_first() }?;
+        let record = entry::record(entry, self.block_bytes, self.layout, self.symbol)?;
+        self.entries = rest;
+        Some(record)
+    }
+
+    /// Goes to the next block that has records of the scan; false at the end. What is left of the current block is damaged.
     #[cold]
-    fn advance(&mut self) -> Result<bool, TableError> {
+    pub(crate) fn advance(&mut self) -> Result<bool, TableError> {
+        if let Some(entry) = if self.backward { self.entries.last() } else { self.entries.first() } {
+            return Err(self.row_outside(entry));
+        }
         while !self.done {
             let number = if self.backward { self.last_block } else { self.next_block };
             if self.next_block >= self.last_block {
@@ -76,7 +88,7 @@ impl<'a> Scan<'a> {
                 }
             };
             self.enter(&block);
-            if !self.entries.as_slice().is_empty() {
+            if !self.entries.is_empty() {
                 return Ok(true);
             }
         }
@@ -92,15 +104,14 @@ impl<'a> Scan<'a> {
             Some(after) if outside(to.wrapping_sub(1)) => block.lower_bound(start, to, after, 0),
             _ => to,
         };
-        self.entries = block.entries.get(start..end).unwrap_or_default().iter();
+        self.entries = block.entries.get(start..end).unwrap_or_default();
         self.block_bytes = block.bytes;
         self.layout = block.layout;
         self.block = block.number;
     }
 
-    #[cold]
     fn row_outside(&mut self, entry: &EntryBytes) -> TableError {
-        self.entries = [].iter();
+        self.entries = &[];
         self.done = true;
         let table = self.series.table();
         match table.block(self.block) {
@@ -119,12 +130,8 @@ impl<'a> Iterator for Scan<'a> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         loop {
-            let entry = if self.backward { self.entries.next_back() } else { self.entries.next() };
-            if let Some(entry) = entry {
-                return match entry::record(entry, self.block_bytes, self.layout, self.symbol) {
-                    Some(record) => Some(Ok(record)),
-                    None => Some(Err(self.row_outside(entry))),
-                };
+            if let Some(record) = self.next_in_block() {
+                return Some(Ok(record));
             }
             match self.advance() {
                 Ok(true) => {}
