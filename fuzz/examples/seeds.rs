@@ -52,6 +52,8 @@ fn main() -> Done {
     for name in ["retraction", "retraction-undone"] {
         put("retraction", name, &[&example(&page, name)?])?;
     }
+    put("producer_expiry", "one", &[&example(&page, "producer-expiry")?])?;
+    put("feed_declaration", "backfill", &[&example(&page, "feed-declaration")?])?;
     for target in ["log_frame", "log_segment_header", "log_segment_footer", "log_mark"] {
         let name = match target {
             "log_frame" => "frame",

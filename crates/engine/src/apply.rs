@@ -7,13 +7,15 @@ use std::sync::Arc;
 
 use tapebook_lsm::memtable::MemTable;
 use tapebook_record::EncodedBatch;
+use tapebook_record::record::flags;
 use tapebook_wal::{EntryKind, FrameMeta, LogId};
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::producers::Decision;
+use crate::feeds::{FeedRow, Gap, Watch};
+use crate::producers::{Decision, ProducerExpiry};
 use crate::retraction::{self, RetractError, RetractionEntry, RetractionReceipt};
 use crate::state::{Interner, SystemState};
-use crate::{AppendError, Receipt};
+use crate::{AppendError, FeedDeclaration, FeedGap, FeedNumbers, Receipt};
 
 /// What a frame takes in the log beside its payload, about.
 const FRAME_BYTES: u64 = 96;
@@ -37,6 +39,8 @@ pub(crate) struct Applier {
     memtables: u64,
     /// Batches that gave no sequence numbers since the active MemTable was begun, by index.
     pub turned_away: Vec<u64>,
+    /// Feed gaps that the last entry opened or closed.
+    gap_changes: Vec<Gap>,
     /// The first entry since the active MemTable was begun.
     first: Option<LogId>,
     /// Bytes that the entries since then take in the log.
@@ -65,6 +69,7 @@ impl Applier {
             state,
             memtables: 1,
             turned_away: Vec::new(),
+            gap_changes: Vec::new(),
             first: None,
             log_bytes: 0,
         }
@@ -87,6 +92,26 @@ impl Applier {
         self.begin(meta, entry.encode().len());
         let at = self.state.commit_clock;
         retraction::apply(&mut self.state, entry, at)
+    }
+
+    /// Ends producers, as far as they have not written since the entry was proposed.
+    pub(crate) fn apply_expiry(&mut self, meta: &FrameMeta, entry: &ProducerExpiry) {
+        self.begin(meta, entry.encode().len());
+        for expiry in &entry.expiries {
+            if self.state.producers.expire(expiry) {
+                self.state.feeds.forget(expiry.producer);
+            }
+        }
+    }
+
+    /// Takes note of what a producer's numbers mean. Where it is something else than before, it begins anew.
+    pub(crate) fn apply_declaration(&mut self, meta: &FrameMeta, entry: &FeedDeclaration) {
+        self.begin(meta, entry.encode().len());
+        let FeedDeclaration { producer, numbers } = *entry;
+        if self.state.producers.declare(producer, numbers, self.state.commit_clock) {
+            self.state.feeds.forget(producer);
+            self.state.gaps.forget(producer);
+        }
     }
 
     /// Applies a batch.
@@ -112,13 +137,20 @@ impl Applier {
         let last_seq = self.state.last_seq + batch.len() as u64;
         self.state.rolling_hash = next_hash(self.state.rolling_hash, first_seq, batch.bytes());
         let handles = self.interner.intern_all(&batch, &mut self.state.symbols);
+        watch_feed(&mut self.state, &batch, handles, first_seq, &mut self.gap_changes);
         self.active.insert(batch, first_seq, handles);
         self.state.last_seq = last_seq;
-        self.state.producers.applied(producer, first_seq, last_seq);
+        self.state.producers.applied(producer, first_seq, last_seq, self.state.commit_clock);
         Ok(Receipt { first_seq, last_seq, duplicate: false })
     }
 
+    /// Feed gaps that the last entry opened or closed.
+    pub(crate) fn shown_gap_changes(&self) -> Vec<FeedGap> {
+        self.gap_changes.iter().map(|gap| gap.shown(&self.state.symbols)).collect()
+    }
+
     fn begin(&mut self, meta: &FrameMeta, payload_bytes: usize) {
+        self.gap_changes.clear();
         debug_assert!(meta.index > self.state.applied.index, "entries are applied in order, each once");
         self.state.applied = LogId { term: meta.term, leader_node: meta.leader_node, index: meta.index };
         self.first.get_or_insert(self.state.applied);
@@ -166,6 +198,46 @@ impl Applier {
             turned_away,
         });
         self.log_bytes = 0;
+    }
+}
+
+/// Looks for gaps in the numbers of a producer that has said what they mean. `handles` are those of the batch's symbols.
+fn watch_feed(
+    state: &mut SystemState,
+    batch: &EncodedBatch,
+    handles: &[u32],
+    first_seq: u64,
+    changes: &mut Vec<Gap>,
+) {
+    let from = batch.producer();
+    let Some(known) = state.producers.get(from.id) else { return };
+    let (numbers, begins_anew) = (known.feed, known.epoch != from.epoch);
+    let filled = match numbers {
+        FeedNumbers::None => return,
+        FeedNumbers::Backfill { of } => state.producers.get(of).map_or(FeedNumbers::None, |of| of.feed),
+        own => own,
+    };
+    let mut watch = Watch {
+        positions: &mut state.feeds,
+        gaps: &mut state.gaps,
+        producer: from.id,
+        at: state.commit_clock,
+        changes,
+    };
+    if begins_anew {
+        watch.end_events(first_seq);
+    }
+    for row in 0..batch.len() {
+        let header = batch.row_header(row);
+        let has = |flag| header.flags & flag != 0;
+        let row = FeedRow {
+            table: header.table,
+            symbol: handles[header.symbol as usize],
+            number: has(flags::FEED_SEQ).then_some(header.feed_seq),
+            ends_event: has(flags::EVENT_END) || !has(flags::EVENT_END_KNOWN),
+            seq: first_seq + row as u64,
+        };
+        watch.row(numbers, filled, row);
     }
 }
 

@@ -12,7 +12,7 @@ use tapebook_record::EncodedBatch;
 use tapebook_vfs::{OpenMode, Vfs};
 use tapebook_wal::{
     ArchiveError, ArchiveFile, ArchiveHeader, ArchiveWriter, EntryKind, JournalPoint, LogIdentity,
-    LogPosition, ReadError, Wal, archive_name, list_archive,
+    LogPosition, LogReader, ReadError, Wal, archive_name, list_archive,
 };
 
 use crate::Layout;
@@ -137,7 +137,7 @@ impl Archive {
         };
         let mut writer = ArchiveWriter::create(&self.vfs, &self.layout.archive(), header)?;
         let mut point = before;
-        let void = void_entries(wal, before.entry.index + 1)?;
+        let void = void_entries(wal.reader(before.entry.index + 1))?;
         for entry in wal.reader(before.entry.index + 1) {
             if point.entry == through.entry {
                 break;
@@ -224,9 +224,10 @@ impl Void {
     }
 }
 
-pub(crate) fn void_entries(wal: &Wal<Committer>, from_index: u64) -> Result<Void, ReadError> {
+/// Reads all of `log` for its truncations.
+pub(crate) fn void_entries(log: LogReader) -> Result<Void, ReadError> {
     let mut truncations = Vec::new();
-    for entry in wal.reader(from_index) {
+    for entry in log {
         let entry = entry?;
         if entry.meta.kind == EntryKind::Truncate {
             truncations.push((entry.position, entry.meta.index));

@@ -7,22 +7,32 @@ use arc_swap::ArcSwap;
 use tapebook_lsm::snapshot::{HistorySet, Pieces, Snapshot};
 use tapebook_lsm::sstable::Table;
 use tapebook_record::EncodedBatch;
-use tapebook_wal::{DurableEntry, DurableSink, EntryKind, SegmentFacts, WalError};
+use tapebook_wal::{DurableEntry, DurableSink, EntryKind, FrameMeta, SegmentFacts, WalError};
 
 use crate::append::{Completer, Waiters};
 use crate::apply::{Applier, MemtableBounds};
+use crate::journal::{JournalBatch, Published, Tail};
 use crate::pinned::Pinned;
+use crate::producers::ProducerExpiry;
 use crate::retraction::Proposed;
-use crate::{AppendError, FlushError, ProducerRefusal, Receipt};
+use crate::{AppendError, FeedDeclaration, FlushError, ProducerRefusal, Receipt};
 
 /// What travels with an entry through the log.
 #[derive(Debug)]
 pub(crate) struct Ticket {
-    /// The batch, decoded already; `None` for other kinds.
-    pub batch: Option<EncodedBatch>,
-    /// The change of the retractions; `None` for other kinds.
-    pub retraction: Option<Arc<Proposed>>,
+    pub change: Change,
     pub completer: Completer,
+}
+
+/// What an entry asks for, decoded already.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Batch(EncodedBatch),
+    Retraction(Arc<Proposed>),
+    Expire(ProducerExpiry),
+    DeclareFeed(FeedDeclaration),
+    /// Nothing that the entry's kind and payload do not say.
+    Other,
 }
 
 /// Bounds of what a database takes.
@@ -51,6 +61,8 @@ pub(crate) struct Committer {
     pub flush: FlushSignal,
     /// What flushes have replaced and readers still hold.
     pub pinned: Pinned,
+    /// Where followers of the journal read what was just published.
+    pub tail: Arc<Tail>,
     pub rows_applied: AtomicU64,
 }
 
@@ -116,12 +128,13 @@ impl Committer {
         history: HistorySet,
         bounds: MemtableBounds,
         pinned: Pinned,
+        tail: Tail,
     ) -> Self {
         let pieces = pieces(&tables, &history, &applier);
         let snapshot = snapshot(&pieces, &applier);
         let frozen = AtomicUsize::new(applier.frozen.len());
         let unflushed = AtomicU64::new(oldest_unflushed(&applier));
-        let producers = AtomicUsize::new(applier.state.producers.by_id.len());
+        let producers = AtomicUsize::new(applier.state.producers.len());
         let facts = Mutex::new(facts(&applier));
         Self {
             committed: Mutex::new(Committed { applier, tables, history, pieces }),
@@ -133,6 +146,7 @@ impl Committer {
             unflushed,
             producers,
             flush: FlushSignal::default(),
+            tail: Arc::new(tail),
             pinned,
             rows_applied: AtomicU64::new(0),
         }
@@ -169,14 +183,24 @@ impl Committer {
         {
             return Err(AppendError::TooManySymbols { name: name.to_owned(), max: limits.symbols_max });
         }
-        let (producer, max) = (batch.producer().id, limits.producers_max);
-        if producer != 0
-            && self.producers.load(Ordering::Acquire) >= max
-            && !self.lock().applier.state.producers.by_id.contains_key(&producer)
-        {
+        match batch.producer().id {
+            0 => Ok(()),
+            producer => self.check_producer(producer, limits.producers_max),
+        }
+    }
+
+    /// Refuses a producer that is new where there are `max` already.
+    pub(crate) fn check_producer(&self, producer: u64, max: usize) -> Result<(), AppendError> {
+        let full = self.producers.load(Ordering::Acquire) >= max;
+        if full && self.lock().applier.state.producers.get(producer).is_none() {
             return Err(ProducerRefusal::TooMany { producer, max }.into());
         }
         Ok(())
+    }
+
+    /// True where a panic has ended the pipeline: what is in memory is not to be trusted.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        self.committed.is_poisoned()
     }
 
     pub(crate) fn lock(&self) -> MutexGuard<'_, Committed> {
@@ -206,29 +230,6 @@ impl Committer {
         self.unflushed.store(oldest_unflushed(&committed.applier), Ordering::Release);
         self.flush.notify();
     }
-
-    fn apply(
-        &self,
-        committed: &mut Committed,
-        entry: &mut DurableEntry<Ticket>,
-    ) -> Result<Receipt, AppendError> {
-        let applier = &mut committed.applier;
-        let Some(batch) = entry.ticket.batch.take() else {
-            match &entry.ticket.retraction {
-                Some(proposed) => {
-                    let outcome = applier.apply_retraction(&entry.meta, &proposed.entry);
-                    let first = proposed.outcome.set(outcome).is_ok();
-                    debug_assert!(first, "an entry is applied once");
-                }
-                None if entry.meta.kind.is_entry() => applier.apply_other(&entry.meta, &entry.payload),
-                None => {}
-            }
-            let last_seq = applier.state.last_seq;
-            return Ok(Receipt { first_seq: last_seq + 1, last_seq, duplicate: false });
-        };
-        debug_assert_eq!(entry.meta.kind, EntryKind::Batch);
-        applier.apply_batch(&entry.meta, batch)
-    }
 }
 
 impl DurableSink for Committer {
@@ -236,15 +237,27 @@ impl DurableSink for Committer {
 
     fn durable(&self, entries: &mut Vec<DurableEntry<Ticket>>) {
         let mut outcomes = Vec::with_capacity(entries.len());
+        let mut published = Vec::with_capacity(entries.len());
         let mut committed = self.lock();
         let before = committed.applier.state.last_seq;
         let mut rotated = false;
-        for mut entry in entries.drain(..) {
-            outcomes.push((self.apply(&mut committed, &mut entry), entry.ticket.completer));
+        for DurableEntry { meta, payload, ticket, .. } in entries.drain(..) {
+            let Ticket { change, completer } = ticket;
+            let batch = match &change {
+                Change::Batch(batch) => Some(batch.clone()),
+                _ => None,
+            };
+            let outcome = apply(&mut committed.applier, &meta, &payload, change);
+            if let (Ok(Receipt { first_seq, duplicate: false, .. }), Some(batch)) = (&outcome, batch) {
+                let (index, commit_clock) = (meta.index, meta.proposed_at);
+                let batch = JournalBatch { first_seq: *first_seq, index, commit_clock, batch };
+                published.push(Published { batch, gaps: committed.applier.shown_gap_changes() });
+            }
+            outcomes.push((outcome, completer));
             rotated |= committed.applier.freeze_if_due(&self.bounds);
         }
         *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = facts(&committed.applier);
-        self.producers.store(committed.applier.state.producers.by_id.len(), Ordering::Release);
+        self.producers.store(committed.applier.state.producers.len(), Ordering::Release);
         self.rows_applied.fetch_add(committed.applier.state.last_seq - before, Ordering::Relaxed);
         if rotated {
             self.publish_pieces(&mut committed);
@@ -252,6 +265,8 @@ impl DurableSink for Committer {
             self.published.store(Arc::new(snapshot(&committed.pieces, &committed.applier)));
         }
         drop(committed);
+        // Whoever has a receipt finds the batch in the tail.
+        self.tail.publish(published);
         for (outcome, completer) in outcomes {
             completer.complete(outcome);
         }
@@ -268,6 +283,32 @@ impl DurableSink for Committer {
     fn segment_facts(&self) -> SegmentFacts {
         *self.facts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What becomes of one entry.
+fn apply(
+    applier: &mut Applier,
+    meta: &FrameMeta,
+    payload: &[u8],
+    change: Change,
+) -> Result<Receipt, AppendError> {
+    match change {
+        Change::Batch(batch) => {
+            debug_assert_eq!(meta.kind, EntryKind::Batch);
+            return applier.apply_batch(meta, batch);
+        }
+        Change::Retraction(proposed) => {
+            let outcome = applier.apply_retraction(meta, &proposed.entry);
+            let first = proposed.outcome.set(outcome).is_ok();
+            debug_assert!(first, "an entry is applied once");
+        }
+        Change::Expire(expiry) => applier.apply_expiry(meta, &expiry),
+        Change::DeclareFeed(declared) => applier.apply_declaration(meta, &declared),
+        Change::Other if meta.kind.is_entry() => applier.apply_other(meta, payload),
+        Change::Other => {}
+    }
+    let last_seq = applier.state.last_seq;
+    Ok(Receipt { first_seq: last_seq + 1, last_seq, duplicate: false })
 }
 
 fn oldest_unflushed(applier: &Applier) -> u64 {

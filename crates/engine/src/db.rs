@@ -10,10 +10,10 @@ use tapebook_lsm::manifest::Version;
 use tapebook_lsm::snapshot::Snapshot;
 use tapebook_record::{Batch, EncodedBatch};
 use tapebook_vfs::{DirLock, Vfs};
-use tapebook_wal::{Proposal, Wal};
+use tapebook_wal::{Proposal, Wal, WalError};
 
 use crate::append::{Completer, Completion, Durability, PendingAppend};
-use crate::commit::{Committer, Limits, Ticket};
+use crate::commit::{Change, Committer, Limits, Ticket};
 use crate::compact::{self, Compactor};
 use crate::flush::{self, Flusher};
 use crate::scrub::{self, Scrubber};
@@ -66,30 +66,34 @@ impl Db {
     }
 
     /// Appends a batch that is encoded already, as [`Db::append`].
+    #[expect(
+        clippy::result_large_err,
+        reason = "the log hands back what it refused, and it is dropped at once"
+    )]
     pub fn append_encoded(
         &self,
         batch: EncodedBatch,
         durability: Durability,
     ) -> Result<PendingAppend, AppendError> {
-        self.check_times(&batch)?;
-        let Options { symbols_max, producers_max, .. } = self.options;
-        self.committer.check_limits(&batch, Limits { symbols_max, producers_max })?;
+        self.check_bounds(&batch)?;
         self.admit()?;
-        let completion = Completion::new(&self.committer.waiters);
-        let proposal = Proposal::batch(self.term, self.node_id, batch.bytes().clone());
-        let ticket = Ticket { batch: Some(batch), retraction: None, completer: Completer::new(&completion) };
-        let wal = self.wal()?;
-        match durability {
+        self.propose(batch, |wal, proposal, ticket| match durability {
             Durability::Synced => wal.append(proposal, ticket),
             Durability::Buffered => wal.enqueue(proposal, ticket),
-        }
-        .map_err(|refused| AppendError::Log(refused.error))?;
-        Ok(PendingAppend { completion })
+        })
     }
 
     /// Appends a batch from an asynchronous task: the log's own thread writes and syncs it, this one only queues it.
     pub fn submit(&self, batch: EncodedBatch) -> Result<PendingAppend, AppendError> {
         self.append_encoded(batch, Durability::Buffered)
+    }
+
+    /// As [`Db::submit`], for a caller that must not wait: answers [`AppendError::Busy`] where it would have to. Nothing was
+    /// taken then, and the batch may be offered again.
+    pub fn try_submit(&self, batch: EncodedBatch) -> Result<PendingAppend, AppendError> {
+        self.check_bounds(&batch)?;
+        self.try_admit()?;
+        self.propose(batch, Wal::try_enqueue)
     }
 
     /// Writes and completes everything that was accepted, in this thread. For a database without threads of its own
@@ -101,6 +105,16 @@ impl Db {
     /// Everything that is durable now, as one unchanging view.
     pub fn snapshot(&self) -> Snapshot {
         self.committer.snapshot()
+    }
+
+    /// The epoch of the journal, which changes when its history forks: in a restore.
+    pub fn epoch(&self) -> u64 {
+        self.flusher.current.load().epoch()
+    }
+
+    /// The newest sequence number that is visible; 0 where there is none.
+    pub fn last_seq(&self) -> u64 {
+        self.committer.snapshot().visible_seq()
     }
 
     /// Writes every row that a snapshot shows now to SSTables and waits for it. Rows that come meanwhile are not waited
@@ -167,6 +181,15 @@ impl Db {
         }
     }
 
+    /// Why the database takes no more appends until it is opened anew, where that is so: a write or sync of the log has
+    /// failed, or a panic has ended the commit pipeline. Reads go on.
+    pub fn failure(&self) -> Option<AppendError> {
+        if self.committer.is_interrupted() {
+            return Some(AppendError::Interrupted);
+        }
+        self.wal.as_ref().and_then(|wal| wal.failure()).map(AppendError::Log)
+    }
+
     /// What opening found and did.
     pub fn open_report(&self) -> &OpenReport {
         &self.report
@@ -216,6 +239,28 @@ impl Db {
         self.wal.as_deref().ok_or(AppendError::Closed)
     }
 
+    fn check_bounds(&self, batch: &EncodedBatch) -> Result<(), AppendError> {
+        self.check_times(batch)?;
+        let Options { symbols_max, producers_max, .. } = self.options;
+        self.committer.check_limits(batch, Limits { symbols_max, producers_max })
+    }
+
+    /// Hands a batch to the log, as `hand_over` does that.
+    fn propose(
+        &self,
+        batch: EncodedBatch,
+        hand_over: impl FnOnce(&Wal<Committer>, Proposal, Ticket) -> Result<(), tapebook_wal::AppendError<Ticket>>,
+    ) -> Result<PendingAppend, AppendError> {
+        let completion = Completion::new(&self.committer.waiters);
+        let proposal = Proposal::batch(self.term, self.node_id, batch.bytes().clone());
+        let ticket = Ticket { change: Change::Batch(batch), completer: Completer::new(&completion) };
+        hand_over(self.wal()?, proposal, ticket).map_err(|refused| match refused.error {
+            WalError::Busy { .. } => AppendError::Busy,
+            error => AppendError::Log(error),
+        })?;
+        Ok(PendingAppend { completion })
+    }
+
     /// Refuses rows that lie too far in the future; a wrong clock or unit would pin whole partitions.
     fn check_times(&self, batch: &EncodedBatch) -> Result<(), AppendError> {
         let Some(max_future) = self.options.max_future else {
@@ -243,6 +288,20 @@ impl Db {
         let stalled = self.vfs.clock().monotonic().saturating_sub(since);
         self.stall_nanos.fetch_add(u64::try_from(stalled.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
         admitted
+    }
+
+    /// As [`Db::admit`], without waiting.
+    fn try_admit(&self) -> Result<(), AppendError> {
+        if !self.is_full() {
+            return Ok(());
+        }
+        let state = self.committer.flush.lock();
+        match &state.failing {
+            _ if !self.is_full() => Ok(()),
+            Some(error) => Err(AppendError::FlushFailing(Arc::clone(error))),
+            None if state.ended => Err(AppendError::Closed),
+            None => Err(AppendError::Busy),
+        }
     }
 
     fn is_full(&self) -> bool {
@@ -310,5 +369,10 @@ impl std::fmt::Debug for Db {
 impl Drop for Db {
     fn drop(&mut self) {
         self.stop_threads();
+        // Under the lock under which followers take the log in hand, so that it ends here and in no other thread.
+        let files = self.flusher.files.lock();
+        drop(self.wal.take());
+        drop(files);
+        self.committer.tail.close();
     }
 }

@@ -139,6 +139,9 @@ pub enum AppendError {
     /// cause is gone.
     #[error("writes are refused while MemTables cannot be flushed: {0}")]
     FlushFailing(Arc<FlushError>),
+    /// More waits to be written or flushed than may. Whoever need not return at once has the call wait instead.
+    #[error("more waits to be written or flushed than may; try again")]
+    Busy,
     /// The log refused it or failed. Where it is poisoned, whether the batch survives a restart is unknown.
     #[error(transparent)]
     Log(#[from] WalError),

@@ -16,6 +16,7 @@ use crate::apply::Frozen;
 use crate::commit::Committer;
 use crate::compact::Wake;
 use crate::files::{Files, TableStore, describe};
+use crate::producers::IdleProducers;
 use crate::state::{encode_sections, to_manifest};
 use crate::{ArchivingError, FlushError};
 
@@ -33,6 +34,8 @@ pub(crate) struct Flusher {
     pub current: Arc<ArcSwap<Version>>,
     /// Compaction is told of every new file.
     pub compaction: Wake,
+    /// After a flush it is looked whether producers have been idle for too long.
+    pub idle: IdleProducers,
 }
 
 impl Flusher {
@@ -68,7 +71,9 @@ impl Flusher {
         files.retire(before.state().map(|old| state_name(old.file_id)));
         let tidied = self.tidy(&mut files, wal, applied_index);
         committer.flush.lock().leftovers = tidied.err().map(Arc::new);
+        drop(files);
         self.compaction.wake();
+        self.idle.propose(committer, wal);
         Ok(true)
     }
 

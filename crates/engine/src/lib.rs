@@ -40,6 +40,7 @@ mod commit;
 mod compact;
 mod db;
 mod error;
+mod feeds;
 mod files;
 mod flush;
 mod history_names;
@@ -56,6 +57,7 @@ mod retraction;
 mod scrub;
 mod state;
 mod stats;
+mod system_view;
 mod unfinished;
 mod verify;
 mod verify_archive;
@@ -70,10 +72,11 @@ pub use backup::{
 pub use checkpoint::{CheckpointError, CheckpointReport};
 pub use db::Db;
 pub use error::{AppendError, CompactionError, FlushError, OpenError};
-pub use journal::{JournalBatch, JournalError, JournalReader};
+pub use feeds::{FeedDeclaration, FeedGap, FeedNumbers, FeedOverflow};
+pub use journal::{JournalBatch, JournalChanged, JournalError, JournalFollower, JournalReader, JournalStart};
 pub use layout::Layout;
 pub use options::Options;
-pub use producers::{ProducerRefusal, ProducerState};
+pub use producers::{EXPIRIES_MAX, Expiry, ProducerExpiry, ProducerRefusal, ProducerState, RECEIPTS_KEPT};
 pub use retention::RetentionOptions;
 pub use retraction::{
     REASON_BYTES_MAX, ReasonError, RetractError, RetractionEntry, RetractionName, RetractionReceipt,
@@ -81,15 +84,16 @@ pub use retraction::{
 };
 pub use scrub::ScrubOptions;
 pub use stats::{CompactionStats, CompactionStep, DbStats, OpenReport, PinnedStats, ScrubStats};
+pub use system_view::SystemView;
 pub use unfinished::BuildError;
 pub use verify::{VerifyReport, verify};
 
 pub use tapebook_history::WriterOptions as HistoryWriterOptions;
 pub use tapebook_lsm::compaction::{CompactionOptions, Goal as CompactionGoal, Retention, RetentionPolicy};
 pub use tapebook_lsm::key::{Direction, TimeRange};
-pub use tapebook_lsm::manifest::{HistoryFile, Partition, SeqRange, TableFile, Version};
+pub use tapebook_lsm::manifest::{HistoryFile, LEVELS, Partition, SeqRange, TableFile, Version};
 pub use tapebook_lsm::retraction::{Change, Retraction, Retractions};
 pub use tapebook_lsm::snapshot::{ReadError, RecordScan, SeriesScan, Snapshot, TableScan};
 pub use tapebook_lsm::sstable::{Table as SsTable, TableStats as SsTableStats, TableWriterOptions};
 pub use tapebook_record::*;
-pub use tapebook_wal::{WalOptions, WalStats};
+pub use tapebook_wal::{WalError, WalOptions, WalStats};

@@ -17,15 +17,17 @@ use tapebook_wal::{EntryKind, LogIdentity, Proposal, RecoveryOptions, Wal};
 use crate::append::{Completer, Completion, PendingAppend};
 use crate::apply::Applier;
 use crate::archive::{Archive, ArchiveBounds};
-use crate::commit::{Committer, Ticket};
+use crate::commit::{Change, Committer, Ticket};
 use crate::compact::{Compactor, Wake};
 use crate::files::{Files, FlushedTimes, TableStore};
 use crate::flush::Flusher;
 use crate::history_names::publish_names;
+use crate::journal::Tail;
 use crate::pinned::Pinned;
+use crate::producers::IdleProducers;
 use crate::recovery;
 use crate::replay::Replay;
-use crate::state::{SystemState, decode_sections, from_manifest, membership_of_one};
+use crate::state::{SystemState, decode_state, membership_of_one};
 use crate::{Db, Layout, OpenError, OpenReport, Options};
 
 /// The node that a database is as long as it is alone.
@@ -95,7 +97,8 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
     let measured = recovery::measured(replay.bytes, replay_took).filter(|_| options.background);
     let bounds = recovery::bounds(&options, measured.unwrap_or(recovery::ASSUMED_RATE));
     let pinned = Pinned::new(options.pinned_bytes_max);
-    let committer = Arc::new(Committer::new(replay.applier, tables, history, bounds, pinned));
+    let tail = Tail::new(replay.applier.state.last_seq, options.tail_bytes_max);
+    let committer = Arc::new(Committer::new(replay.applier, tables, history, bounds, pinned, tail));
     committer.flush.lock().leftovers = named.err().map(Arc::new);
     let wal = Wal::start(
         Arc::clone(&vfs),
@@ -118,6 +121,7 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
         current: Arc::clone(&files.current),
         files: Mutex::new(files),
         compaction: Wake::default(),
+        idle: IdleProducers { idle_max: options.producer_idle_max, term, node_id: identity.node_id },
     });
     let rate = options.compaction_bytes_per_second.filter(|_| options.background);
     let compactor = Compactor::new(Arc::clone(&flusher), options.compaction, retention, rate);
@@ -280,15 +284,10 @@ fn read_state(
         return Ok(SystemState::new());
     };
     let (header, sections) = StateFile::read_named(vfs, dir, identity, named)?;
-    let mut state = decode_sections(&sections).map_err(|source| OpenError::StateSection {
+    decode_state(&header, &sections).map_err(|source| OpenError::StateSection {
         path: dir.join(names::state_name(named.file_id)),
         source,
-    })?;
-    state.applied = from_manifest(header.applied);
-    state.commit_clock = header.commit_clock;
-    state.last_seq = header.last_seq;
-    state.rolling_hash = header.rolling_hash;
-    Ok(state)
+    })
 }
 
 /// Removes what a crash left over, now that everything that counts was read without an error.
@@ -320,7 +319,7 @@ fn write_first_entry(
     let completion = Completion::new(&committer.waiters);
     let payload = SharedBytes::from(&*membership_of_one(node_id));
     let proposal = Proposal::entry(EntryKind::Membership, FIRST_TERM, node_id, payload);
-    let ticket = Ticket { batch: None, retraction: None, completer: Completer::new(&completion) };
+    let ticket = Ticket { change: Change::Other, completer: Completer::new(&completion) };
     wal.append(proposal, ticket).map_err(|refused| refused.error)?;
     PendingAppend { completion }.wait().map_err(OpenError::FirstEntry)?;
     Ok(())

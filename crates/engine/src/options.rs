@@ -47,8 +47,11 @@ pub struct Options {
     /// With so many symbols, a batch with a new one is refused; batches on their way may go a little past it. Default
     /// 1,000,000.
     pub symbols_max: usize,
-    /// With so many producers, a batch of a new one is refused, as with symbols. Default 100,000.
+    /// With so many producers, expired ones included, a batch of a new one is refused, as with symbols. Default 100,000.
     pub producers_max: usize,
+    /// A producer that was not heard of for so long, by the commit clock, expires: its receipts are forgotten, and it goes on
+    /// with a greater epoch only. It still counts as a producer. `None`: none does by itself. Default 30 days.
+    pub producer_idle_max: Option<Duration>,
     /// How long the journal is kept behind the log, by the commit clock: files of the archive whose last entry is older
     /// are removed, whole files at a time. `None` (the default): nothing is archived, and what is archived already
     /// stays. A library does not double what its user writes unless it is asked to; who wants to follow the journal
@@ -57,6 +60,9 @@ pub struct Options {
     /// With more bytes than this, the oldest files of the archive go before their time, but never its newest one. `None`
     /// (the default): there is no bound.
     pub journal_bytes_max: Option<u64>,
+    /// Bytes of the newest batches that are kept for followers of the journal, so that who keeps up reads nothing from the
+    /// disk. They are shared with the MemTable as long as that has them. Default 16 MiB.
+    pub tail_bytes_max: u64,
     /// True (the default): threads of its own write the log's queue, flush, compact and scrub. False: no thread is started, and
     /// everything happens inside the calls; for simulations.
     pub background: bool,
@@ -82,8 +88,10 @@ impl Default for Options {
             max_future: Some(Duration::from_secs(24 * 60 * 60)),
             symbols_max: 1_000_000,
             producers_max: 100_000,
+            producer_idle_max: Some(Duration::from_secs(30 * 24 * 60 * 60)),
             journal_retention: None,
             journal_bytes_max: None,
+            tail_bytes_max: 16 << 20,
             background: true,
             command: std::env::args().take(2).collect::<Vec<_>>().join(" "),
         }

@@ -13,7 +13,9 @@ use tapebook_wal::{
     EntryKind, FrameMeta, LogIdentity, Recovered, RecoveredEntry, RecoveryOptions, VisitResult, recover,
 };
 
+use crate::FeedDeclaration;
 use crate::apply::{Applier, MemtableBounds};
+use crate::producers::ProducerExpiry;
 use crate::retraction::RetractionEntry;
 use crate::{Layout, OpenError};
 
@@ -86,6 +88,8 @@ impl Replay {
                 // As with batches, one that was refused is refused again.
                 let _ = self.applier.apply_retraction(&decoded.meta, &entry);
             }
+            Content::Expiry(entry, _) => self.applier.apply_expiry(&decoded.meta, &entry),
+            Content::Declaration(entry, _) => self.applier.apply_declaration(&decoded.meta, &entry),
             Content::Batch(batch) => {
                 // A batch that was refused when it was first applied is refused again.
                 let _ = self.applier.apply_batch(&decoded.meta, batch);
@@ -105,6 +109,10 @@ enum Content {
     Batch(EncodedBatch),
     /// With the bytes of its payload.
     Retraction(RetractionEntry, usize),
+    /// With the bytes of its payload.
+    Expiry(ProducerExpiry, usize),
+    /// With the bytes of its payload.
+    Declaration(FeedDeclaration, usize),
     Other(SharedBytes),
 }
 
@@ -112,7 +120,9 @@ impl Decoded {
     fn payload_bytes(&self) -> usize {
         match &self.content {
             Content::Batch(batch) => batch.bytes().len(),
-            Content::Retraction(_, payload_bytes) => *payload_bytes,
+            Content::Retraction(_, payload_bytes)
+            | Content::Expiry(_, payload_bytes)
+            | Content::Declaration(_, payload_bytes) => *payload_bytes,
             Content::Other(payload) => payload.len(),
         }
     }
@@ -127,6 +137,12 @@ fn decode(entry: RecoveredEntry) -> Result<Option<Decoded>, Box<dyn std::error::
         EntryKind::Batch => Content::Batch(EncodedBatch::from_log(entry.payload)?),
         EntryKind::Retraction => {
             Content::Retraction(RetractionEntry::decode(&entry.payload)?, entry.payload.len())
+        }
+        EntryKind::ProducerExpiry => {
+            Content::Expiry(ProducerExpiry::decode(&entry.payload)?, entry.payload.len())
+        }
+        EntryKind::FeedDeclaration => {
+            Content::Declaration(FeedDeclaration::decode(&entry.payload)?, entry.payload.len())
         }
         _ => Content::Other(entry.payload),
     };

@@ -1,19 +1,20 @@
 //! System state: what is not a row, changed only at apply, the same on every node.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use tapebook_lsm::manifest::{self, SectionTag, StateSection};
+use tapebook_lsm::manifest::{self, SectionTag, StateHeader, StateSection};
 use tapebook_lsm::retraction::Retractions;
 use tapebook_record::codec::{DecodeError, Decoder, Encoder};
 use tapebook_record::symbol::check_symbol;
 use tapebook_record::{EncodedBatch, Schemas, Symbols};
 use tapebook_wal::LogId;
 
-use crate::producers::{ProducerState, Producers, RECEIPTS_KEPT};
+use crate::feeds::{Gaps, Positions, decode_gaps, decode_positions, encode_gaps, encode_positions};
+use crate::producers::{PRODUCERS_VERSION, Producers, decode_producers, encode_producers};
 use crate::retraction::{decode_retractions, encode_retractions};
 
-/// Everything that applying an entry reads and changes beside the MemTable. Cloning is cheap but for producers.
+/// Everything that applying an entry reads and changes beside the MemTable. Cloning is cheap.
 #[derive(Clone, Debug)]
 pub(crate) struct SystemState {
     /// The last entry applied.
@@ -27,6 +28,8 @@ pub(crate) struct SystemState {
     pub symbols: Symbols,
     pub schemas: Schemas,
     pub producers: Producers,
+    pub feeds: Positions,
+    pub gaps: Gaps,
     pub retractions: Retractions,
     /// The membership as the consensus layer encodes it.
     pub membership: Vec<u8>,
@@ -42,6 +45,8 @@ impl SystemState {
             symbols: Symbols::new(),
             schemas: Schemas::standard(),
             producers: Producers::default(),
+            feeds: Positions::default(),
+            gaps: Gaps::default(),
             retractions: Retractions::default(),
             membership: Vec::new(),
         }
@@ -84,41 +89,6 @@ pub(crate) fn decode_symbols(bytes: &[u8]) -> Result<Symbols, DecodeError> {
     Ok(symbols)
 }
 
-pub(crate) fn encode_producers(producers: &Producers) -> Vec<u8> {
-    let mut encoder = Encoder::new();
-    encoder.u32(producers.by_id.len() as u32);
-    for (id, producer) in &producers.by_id {
-        encoder.u64(*id).u32(producer.epoch).u64(producer.last_number);
-        encoder.u32(producer.receipts.len() as u32);
-        for (first_seq, last_seq) in &producer.receipts {
-            encoder.u64(*first_seq).u64(*last_seq);
-        }
-    }
-    encoder.into_bytes()
-}
-
-pub(crate) fn decode_producers(bytes: &[u8]) -> Result<Producers, DecodeError> {
-    let mut decoder = Decoder::new(bytes);
-    let mut producers = Producers::default();
-    for _ in 0..decoder.count(24)? {
-        let (id, epoch, last_number) = (decoder.u64()?, decoder.u32()?, decoder.u64()?);
-        if producers.by_id.last_key_value().is_some_and(|(before, _)| *before >= id) {
-            return Err(decoder.error("producers in the order of their ids"));
-        }
-        let kept = decoder.count(16)?;
-        if kept > RECEIPTS_KEPT || kept as u64 > last_number {
-            return Err(decoder.error("as many receipts as are kept"));
-        }
-        let mut receipts = VecDeque::with_capacity(RECEIPTS_KEPT);
-        for _ in 0..kept {
-            receipts.push_back((decoder.u64()?, decoder.u64()?));
-        }
-        producers.by_id.insert(id, ProducerState { epoch, last_number, receipts });
-    }
-    decoder.finish()?;
-    Ok(producers)
-}
-
 /// The log's name of an entry, as the manifest keeps it. The log and the LSM tree do not know each other.
 pub(crate) fn to_manifest(id: LogId) -> manifest::LogId {
     manifest::LogId { term: id.term, leader_node: id.leader_node, index: id.index }
@@ -129,30 +99,50 @@ pub(crate) fn from_manifest(id: manifest::LogId) -> LogId {
     LogId { term: id.term, leader_node: id.leader_node, index: id.index }
 }
 
-/// The version of every section that this code writes, and the newest that it reads.
-const SECTION_VERSION: u16 = 1;
+/// The version of a section that this code writes, and the newest that it reads.
+fn section_version(tag: SectionTag) -> u16 {
+    match tag {
+        SectionTag::Producers => PRODUCERS_VERSION,
+        _ => 1,
+    }
+}
 
 /// The sections of a state file. The numbers that its header carries are not among them.
 pub(crate) fn encode_sections(state: &SystemState) -> Vec<StateSection> {
-    let section = |tag, bytes| StateSection { tag, version: SECTION_VERSION, bytes };
+    let section = |tag, bytes| StateSection { tag, version: section_version(tag), bytes };
     vec![
         section(SectionTag::Symbols, encode_symbols(&state.symbols)),
         section(SectionTag::Producers, encode_producers(&state.producers)),
+        section(SectionTag::Feeds, encode_positions(&state.feeds)),
+        section(SectionTag::Gaps, encode_gaps(&state.gaps)),
         section(SectionTag::Retractions, encode_retractions(&state.retractions)),
         section(SectionTag::Membership, state.membership.clone()),
     ]
 }
 
-/// The state that the sections describe.
-pub(crate) fn decode_sections(sections: &[StateSection]) -> Result<SystemState, DecodeError> {
-    let mut state = SystemState::new();
+/// The state that a state file describes.
+pub(crate) fn decode_state(
+    header: &StateHeader,
+    sections: &[StateSection],
+) -> Result<SystemState, DecodeError> {
+    let mut state = SystemState {
+        applied: from_manifest(header.applied),
+        commit_clock: header.commit_clock,
+        last_seq: header.last_seq,
+        rolling_hash: header.rolling_hash,
+        ..SystemState::new()
+    };
     for section in sections {
-        if section.version > SECTION_VERSION {
+        if section.version > section_version(section.tag) {
             return Err(DecodeError { offset: 0, reason: "a section of a version that this program knows" });
         }
         match section.tag {
             SectionTag::Symbols => state.symbols = decode_symbols(&section.bytes)?,
-            SectionTag::Producers => state.producers = decode_producers(&section.bytes)?,
+            SectionTag::Producers => {
+                state.producers = decode_producers(&section.bytes, section.version, header.commit_clock)?;
+            }
+            SectionTag::Feeds => state.feeds = decode_positions(&section.bytes)?,
+            SectionTag::Gaps => state.gaps = decode_gaps(&section.bytes)?,
             SectionTag::Retractions => state.retractions = decode_retractions(&section.bytes)?,
             SectionTag::Membership => state.membership = section.bytes.clone(),
             _ => return Err(DecodeError { offset: 0, reason: "a section that this program knows" }),
@@ -213,23 +203,16 @@ impl Interner {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use tapebook_record::{Batch, Producer, Trade};
+    use tapebook_record::{Batch, Trade};
 
     #[test]
-    fn symbols_and_producers_come_back_from_their_sections() {
+    fn symbols_come_back_from_their_section() {
         let mut symbols = Symbols::new();
         for name in ["B", "A.1", "é"] {
             symbols.push(name.into());
         }
         let again = decode_symbols(&encode_symbols(&symbols)).unwrap();
         assert!(again.names().eq(symbols.names()));
-
-        let mut producers = Producers::default();
-        for number in 1..=70 {
-            producers.applied(Producer { id: 9, epoch: 2, batch_number: number }, number, number + 1);
-        }
-        producers.applied(Producer { id: 3, epoch: 0, batch_number: 1 }, 900, 901);
-        assert_eq!(decode_producers(&encode_producers(&producers)), Ok(producers));
     }
 
     #[test]
@@ -259,12 +242,6 @@ mod tests {
         }
         let error = decode_symbols(&encode_symbols(&symbols)).unwrap_err();
         assert_eq!((error.offset, error.reason), (8, "a symbol's name that did not come before"));
-
-        let mut producers = Producers::default();
-        producers.applied(Producer { id: 3, epoch: 0, batch_number: 1 }, 900, 901);
-        let once = encode_producers(&producers);
-        let twice = [&2_u32.to_le_bytes(), &once[4..], &once[4..]].concat();
-        assert_eq!(decode_producers(&twice).unwrap_err().reason, "producers in the order of their ids");
     }
 
     proptest! {
@@ -273,17 +250,12 @@ mod tests {
         #[test]
         fn any_bytes_are_refused_or_come_back_as_they_were(
             names in prop::collection::vec("[A-D]{1,2}", 0..6),
-            ids in prop::collection::btree_set(any::<u64>(), 0..4),
             changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
             random in prop::collection::vec(any::<u8>(), 0..80),
         ) {
             let mut symbols = Symbols::new();
             for name in &names {
                 symbols.push(name.as_str().into());
-            }
-            let mut producers = Producers::default();
-            for id in ids.into_iter().filter(|id| *id > 0) {
-                producers.applied(Producer { id, epoch: 1, batch_number: 1 }, 1, 2);
             }
             let changed = |mut bytes: Vec<u8>| {
                 for (at, byte) in &changes {
@@ -295,11 +267,6 @@ mod tests {
             for bytes in [changed(encode_symbols(&symbols)), random.clone()] {
                 if let Ok(decoded) = decode_symbols(&bytes) {
                     prop_assert_eq!(encode_symbols(&decoded), bytes);
-                }
-            }
-            for bytes in [changed(encode_producers(&producers)), random.clone()] {
-                if let Ok(decoded) = decode_producers(&bytes) {
-                    prop_assert_eq!(encode_producers(&decoded), bytes);
                 }
             }
         }

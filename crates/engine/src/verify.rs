@@ -11,7 +11,7 @@ use tapebook_vfs::{Vfs, without_path};
 use tapebook_wal::{LogIdentity, inspect_segment};
 
 use crate::open::open_history_file;
-use crate::state::decode_sections;
+use crate::state::decode_state;
 use crate::verify_archive::verify_archive;
 use crate::{Layout, OpenError};
 
@@ -157,8 +157,8 @@ fn verify_files(
     };
     if let Some(named) = version.state() {
         match StateFile::read_named(vfs, layout.root(), &identity, named) {
-            Ok((_, sections)) => {
-                if let Err(error) = decode_sections(&sections) {
+            Ok((header, sections)) => {
+                if let Err(error) = decode_state(&header, &sections) {
                     let path = layout.state(named.file_id);
                     report.problems.push(format!("{}: {error}", path.display()));
                 }

@@ -6,9 +6,12 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::rc::Rc;
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::Schema;
 use tapebook_record::{Batch, TableSchema};
 
 use crate::cell::{Cells, Problem};
+use crate::columnar::ColumnarRows;
 use crate::error::{ImportError, ImportFailure, RowError};
 use crate::input::{self, Format, Opened};
 use crate::options::{DateOption, ImportOptions, OnError};
@@ -37,20 +40,27 @@ pub fn import_file(
 ) -> Result<FileReport, Box<ImportFailure>> {
     let mut import = Import::new(path, schema, options, sink, progress);
     let result = import.file(path);
-    // The rows before a fault were good; a fault of the sink's own is not answered with another batch.
-    let result = match result {
-        Err(ImportError::Sink(error)) => Err(ImportError::Sink(error)),
-        Ok(()) => import.hand_out(),
-        Err(error) => import.hand_out().and(Err(error)),
-    };
-    match result {
-        Ok(()) => {
-            import.bytes_read.set(import.report.bytes);
-            import.tell_progress();
-            Ok(import.report)
-        }
-        Err(error) => Err(Box::new(ImportFailure { error, report: import.report })),
-    }
+    import.finish(result)
+}
+
+/// Puts rows that come as Arrow batches into batches of one table, in their order, and gives them to `sink`. `name` is
+/// what they are called in errors; a batch that could not be had ends the import with the reason.
+///
+/// # Errors
+///
+/// As [`import_file`].
+pub fn import_arrow(
+    name: &str,
+    columns: &Schema,
+    batches: impl IntoIterator<Item = Result<RecordBatch, String>>,
+    schema: &TableSchema,
+    options: &ImportOptions,
+    sink: &mut dyn BatchSink,
+) -> Result<FileReport, Box<ImportFailure>> {
+    let mut progress = |_: Progress| ();
+    let mut import = Import::new(Path::new(name), schema, options, sink, &mut progress);
+    let result = import.arrow(columns, batches);
+    import.finish(result)
 }
 
 /// Which source would go where, without reading more than the beginning. Of an archive, its first member.
@@ -121,6 +131,37 @@ impl<'a> Import<'a> {
                 let input = input::unpacked(format, input).map_err(|error| self.damaged(0, &error))?;
                 self.text(input)
             }
+        }
+    }
+
+    fn arrow(
+        &mut self,
+        columns: &Schema,
+        batches: impl IntoIterator<Item = Result<RecordBatch, String>>,
+    ) -> Result<(), ImportError> {
+        let mut rows = ColumnarRows::begin(self, columns.fields())?;
+        for batch in batches {
+            let batch = batch.map_err(|reason| self.damaged(rows.row(), &reason))?;
+            rows.take_whole(self, &batch)?;
+        }
+        Ok(())
+    }
+
+    /// Hands out what is left, and reports.
+    fn finish(mut self, result: Result<(), ImportError>) -> Result<FileReport, Box<ImportFailure>> {
+        // The rows before a fault were good; a fault of the sink's own is not answered with another batch.
+        let result = match result {
+            Err(ImportError::Sink(error)) => Err(ImportError::Sink(error)),
+            Ok(()) => self.hand_out(),
+            Err(error) => self.hand_out().and(Err(error)),
+        };
+        match result {
+            Ok(()) => {
+                self.bytes_read.set(self.report.bytes);
+                self.tell_progress();
+                Ok(self.report)
+            }
+            Err(error) => Err(Box::new(ImportFailure { error, report: self.report })),
         }
     }
 

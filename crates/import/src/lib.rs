@@ -1,4 +1,5 @@
-//! Reads the files that users have into batches of a table: CSV (plain, gzip, zstd, inside zip) and Parquet.
+//! Reads the files that users have into batches of a table: CSV (plain, gzip, zstd, inside zip) and Parquet; and rows
+//! that come as Arrow batches.
 //!
 //! The way of a row: a file is recognised and unpacked as a stream (`input`), split into records (`csv`) or decoded in
 //! pieces (`columnar`); a [`Plan`], made once from the column names, says which source goes where; `rows` turns each
@@ -49,7 +50,7 @@ mod time;
 mod words;
 
 pub use error::{ImportError, ImportFailure, RowError};
-pub use import::{import_file, plan_file};
+pub use import::{import_arrow, import_file, plan_file};
 pub use options::{DateOption, ImportOptions, OnError};
 pub use plan::{ColumnPlan, Plan, Source, SourceColumn};
 pub use report::{FIRST_ERRORS_MAX, FileReport, Progress};

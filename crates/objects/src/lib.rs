@@ -1,4 +1,4 @@
-//! Backups in object storage: [`ObjectTarget`] is a [`BackupTarget`](tapebook::BackupTarget) over S3 and what speaks its
+//! Backups in object storage: [`ObjectTarget`] is a [`BackupTarget`] over S3 and what speaks its
 //! protocol.
 //!
 //! It owns how an object gets there and back: uploads in parts of bounded memory, checked when they are done; downloads in
@@ -21,9 +21,24 @@ mod upload;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+use std::sync::Arc;
+
+use tapebook::{BackupTarget, DirectoryTarget};
+use tapebook_vfs::Vfs;
+
 pub use error::TargetError;
 pub use limits::Limits;
 pub use target::ObjectTarget;
+
+/// The target of backups that somebody named: an address of an object store, or the path of a directory. Nothing is
+/// sent or made yet.
+pub fn open_target(vfs: Arc<dyn Vfs>, target: &Path) -> Result<Box<dyn BackupTarget>, TargetError> {
+    match target.to_str().filter(|text| is_url(text)) {
+        Some(url) => Ok(Box::new(ObjectTarget::open(url)?)),
+        None => Ok(Box::new(DirectoryTarget::new(vfs, target))),
+    }
+}
 
 /// True where the text is an address of an object store and not the path of a directory.
 pub fn is_url(target: &str) -> bool {

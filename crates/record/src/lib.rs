@@ -26,7 +26,7 @@ pub mod slot;
 pub mod symbol;
 pub mod tables;
 
-pub use batch::{Batch, BatchError, EncodedBatch, Producer, PushError, RowHeader};
+pub use batch::{Batch, BatchError, BatchRows, EncodedBatch, Producer, PushError, RowHeader};
 pub use bytes::{AlignedBytes, BATCH_ALIGN};
 pub use checksum::{Crc32c, crc32c};
 pub use read_record::ReadRecord;

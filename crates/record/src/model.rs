@@ -112,22 +112,8 @@ impl ModelRow {
 
 /// The rows of a batch with their symbols, numbered from 1.
 pub(crate) fn records(batch: &EncodedBatch) -> Vec<RawRecord<'_>> {
-    let names: Vec<&str> = batch.symbols().collect();
-    (0..batch.len())
-        .map(|row| {
-            let header = batch.row_header(row);
-            RawRecord {
-                ts: header.ts,
-                seq: row as u64 + 1,
-                recv_ts: header.recv_ts,
-                feed_seq: header.feed_seq,
-                flags: header.flags,
-                layout: header.layout,
-                symbol: names.get(header.symbol as usize).copied().unwrap_or("?"),
-                row: batch.row(&header),
-            }
-        })
-        .collect()
+    let rows = batch.rows();
+    (0..batch.len()).filter_map(|place| Some(rows.get(place, place as u64 + 1)?.1)).collect()
 }
 
 /// `rows` in one batch, encoded and checked.

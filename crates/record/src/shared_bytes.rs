@@ -41,6 +41,12 @@ impl Deref for SharedBytes {
     }
 }
 
+impl AsRef<[u8]> for SharedBytes {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
 impl From<AlignedBytes> for SharedBytes {
     fn from(bytes: AlignedBytes) -> Self {
         let len = bytes.len();

@@ -47,6 +47,18 @@ fn compare_retractions(snapshot: &Snapshot, view: &View<'_>) {
     assert!(found.eq(expected), "retractions {:?}, expected {:?}", snapshot.retractions(), view.retractions);
 }
 
+/// Compares what is known of every producer.
+pub(crate) fn compare_producers(db: &tapebook::Db, model: &Model) {
+    let found = db.system_view().producers();
+    let expected = model.producers();
+    assert!(found.iter().map(|(id, _)| id).eq(expected.keys()), "producers {found:?}, expected {expected:?}");
+    for ((id, found), expected) in found.iter().zip(expected.values()) {
+        assert_eq!((found.epoch, found.last_number), (expected.epoch, expected.last), "producer {id}");
+        assert_eq!(found.expired, expected.expired, "whether producer {id} has expired");
+        assert_eq!(found.receipts, expected.receipts, "the receipts of producer {id}");
+    }
+}
+
 /// Series in both directions, and the last row at a time.
 fn compare_series(
     snapshot: &Snapshot,

@@ -28,8 +28,18 @@ pub(crate) struct Entry {
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
     Batch(Sent),
-    Retract { kind: Kind, seqs: SeqRange },
-    Undo { id: u64 },
+    Retract {
+        kind: Kind,
+        seqs: SeqRange,
+    },
+    Undo {
+        id: u64,
+    },
+    /// Ends a producer that has come no further than this epoch.
+    Expire {
+        id: u64,
+        epoch: u32,
+    },
 }
 
 /// A batch as its producer sent it.
@@ -46,6 +56,7 @@ pub(crate) enum Effect {
     Batch(Result<Receipt, ProducerRefusal>),
     /// The retraction's number, or that it changes nothing.
     Retraction(Option<u64>),
+    Expiry,
 }
 
 /// A range that is hidden, and by which entries.
@@ -59,11 +70,13 @@ pub(crate) struct Hidden {
     pub undone: Option<(u64, u64)>,
 }
 
+/// What is known of a producer.
 #[derive(Clone, Debug, Default)]
-struct ProducerState {
-    epoch: u32,
-    last: u64,
-    receipts: VecDeque<(u64, u64)>,
+pub(crate) struct ProducerState {
+    pub epoch: u32,
+    pub last: u64,
+    pub receipts: VecDeque<(u64, u64)>,
+    pub expired: bool,
 }
 
 /// The journal behind an entry.
@@ -120,18 +133,18 @@ impl Model {
         self.rows.len() as u64
     }
 
-    pub fn producers(&self) -> usize {
-        self.producers.len()
+    pub fn producers(&self) -> &BTreeMap<u64, ProducerState> {
+        &self.producers
     }
 
-    pub fn knows_producer(&self, id: u64) -> bool {
-        self.producers.contains_key(&id)
-    }
-
-    /// The number of a producer's next batch, all that was handed in included, and his epoch.
+    /// The number of a producer's next batch, all that was handed in included, and his epoch. An expired one goes on with the next.
     pub fn next_number(&self, id: u64) -> (u32, u64) {
         let state = self.producers.get(&id);
-        let (mut epoch, mut last) = state.map_or((1, 0), |state| (state.epoch, state.last));
+        let (mut epoch, mut last) = match state {
+            None => (1, 0),
+            Some(state) if state.expired => (state.epoch + 1, 0),
+            Some(state) => (state.epoch, state.last),
+        };
         for entry in &self.log[self.known..] {
             if let Change::Batch(sent) = &entry.change
                 && sent.producer.id == id
@@ -185,6 +198,13 @@ impl Model {
         let effect = match change {
             Change::Batch(sent) => Effect::Batch(self.apply_batch(&sent, index, &mut point)),
             Change::Retract { kind, seqs } => Effect::Retraction(self.retract(kind, seqs, index)),
+            Change::Expire { id, epoch } => {
+                if let Some(state) = self.producers.get_mut(&id).filter(|state| state.epoch <= epoch) {
+                    state.expired = true;
+                    state.receipts.clear();
+                }
+                Effect::Expiry
+            }
             Change::Undo { id } => {
                 let last_seq = self.last_seq();
                 let standing = self.retractions.get_mut((id as usize).wrapping_sub(1));
@@ -234,7 +254,8 @@ impl Model {
         Ok(Receipt { first_seq, last_seq, duplicate: false })
     }
 
-    /// Exactly once: the next number applies, an older one is a duplicate, and everything else is refused.
+    /// Exactly once: the next number applies, an older one is a duplicate, and everything else is refused. Of an expired producer nothing
+    /// is taken but a greater epoch.
     fn decide(&self, from: Producer) -> Result<Option<Receipt>, ProducerRefusal> {
         let Producer { id: producer, epoch, batch_number } = from;
         if producer == 0 {
@@ -242,6 +263,9 @@ impl Model {
         }
         let nobody = ProducerState { epoch, ..ProducerState::default() };
         let state = self.producers.get(&producer).unwrap_or(&nobody);
+        if state.expired && epoch <= state.epoch {
+            return Err(ProducerRefusal::Expired { producer, epoch: state.epoch });
+        }
         if epoch < state.epoch {
             return Err(ProducerRefusal::Fenced { producer, current: state.epoch, found: epoch });
         }

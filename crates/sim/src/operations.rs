@@ -29,6 +29,7 @@ enum Operation {
     Scrub,
     Retract,
     Undo,
+    Expire,
     Checkpoint,
     Backup,
     Restore,
@@ -36,7 +37,7 @@ enum Operation {
     Room,
 }
 
-const WEIGHTS: [(u64, Operation); 18] = [
+const WEIGHTS: [(u64, Operation); 19] = [
     (40, Operation::AppendSynced),
     (14, Operation::AppendBuffered),
     (1, Operation::AppendDamaged),
@@ -50,6 +51,7 @@ const WEIGHTS: [(u64, Operation); 18] = [
     (1, Operation::Scrub),
     (5, Operation::Retract),
     (3, Operation::Undo),
+    (2, Operation::Expire),
     (2, Operation::Checkpoint),
     (2, Operation::Backup),
     (2, Operation::Restore),
@@ -110,6 +112,7 @@ pub(crate) fn step(schedule: &mut Schedule, db: &mut Option<Db>) {
         }
         Operation::Retract => schedule.retract(open),
         Operation::Undo => schedule.undo(open),
+        Operation::Expire => schedule.expire(open),
         Operation::Checkpoint => copies::checkpoint(schedule, open),
         Operation::Backup => copies::backup(schedule, open),
         Operation::Restore => copies::restore_somewhere(schedule),

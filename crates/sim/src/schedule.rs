@@ -10,7 +10,7 @@ use tapebook::{
 };
 use tapebook_vfs::{Clock, MemoryVfs, Vfs};
 
-use crate::compare::{compare, compare_journal};
+use crate::compare::{compare, compare_journal, compare_producers};
 use crate::dropped::{Dropped, Since, note_dropped};
 use crate::faults::{FaultKind, Machine};
 use crate::held::HeldSnapshots;
@@ -517,10 +517,15 @@ impl Schedule {
                 Err(other) => panic!("an outcome that nobody expects: {other}"),
             };
             let expected = self.model.apply_next();
-            assert_eq!(Effect::Batch(found), expected, "a receipt");
+            if expected == Effect::Expiry {
+                assert!(found.is_ok(), "an expiry was refused: {found:?}");
+            } else {
+                assert_eq!(Effect::Batch(found), expected, "a receipt");
+            }
             self.totals.count(
                 Group::Outcome,
                 match &expected {
+                    Effect::Expiry => "producers that expired",
                     Effect::Batch(Ok(receipt)) if receipt.duplicate => "duplicates",
                     Effect::Batch(Ok(_)) => "batches acknowledged",
                     _ => "batches refused by their number",
@@ -543,6 +548,7 @@ impl Schedule {
         view.dropped.clone_from(&self.dropped);
         let random = &mut self.random;
         let compared = self.machine.watched.calmly(|| noted.and_then(|()| compare(&snapshot, &view, random)));
+        compare_producers(db, &self.model);
         let explained = self.is_explained();
         if let Err(error) = compared {
             let text = error.to_string();

@@ -13,7 +13,7 @@ use tapebook_wal::{RecoveryOptions, recover};
 use super::checked::read_checked;
 use super::restore::open_archived;
 use super::{Backup, BackupError, BackupTarget, read_record, record_numbers};
-use crate::state::decode_sections;
+use crate::state::decode_state;
 use crate::verify_archive::verify_entries;
 
 /// What a check of backups found.
@@ -111,8 +111,8 @@ fn leads_to_a_database(target: &dyn BackupTarget, backup: &Backup) -> Result<(),
     }
     if let Some(named) = version.state() {
         let read = StateFile::read_named(&*vfs, root, &identity, named);
-        let (_, sections) = read.map_err(|error| told(&error))?;
-        decode_sections(&sections).map_err(|error| told(&error))?;
+        let (header, sections) = read.map_err(|error| told(&error))?;
+        decode_state(&header, &sections).map_err(|error| told(&error))?;
     }
     let known =
         RecoveryOptions { replay_from: version.log_start(), durable_index: backup.through.entry.index };

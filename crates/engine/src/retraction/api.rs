@@ -7,13 +7,12 @@ use tapebook_lsm::manifest::SeqRange;
 use tapebook_lsm::retraction::Retraction;
 use tapebook_lsm::snapshot::Snapshot;
 use tapebook_record::{SharedBytes, TableSchema};
-use tapebook_wal::{EntryKind, Proposal};
+use tapebook_wal::EntryKind;
 
 use super::entry::{check_optional_reason, check_reason};
 use super::{RetractError, RetractionEntry};
-use crate::append::{Completer, Completion, PendingAppend};
-use crate::commit::Ticket;
-use crate::{AppendError, Db};
+use crate::Db;
+use crate::commit::Change;
 
 /// Which retraction is meant: by its number, or by its table and range.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -108,18 +107,10 @@ impl Db {
 
     /// Has an entry synced and applied. What was checked before may have changed meanwhile; applying decides.
     fn propose_retraction(&self, entry: RetractionEntry) -> Result<RetractionReceipt, RetractError> {
-        let completion = Completion::new(&self.committer.waiters);
         let payload = SharedBytes::from(&*entry.encode());
-        let proposal = Proposal::entry(EntryKind::Retraction, self.term, self.node_id, payload);
         let proposed = Arc::new(Proposed { entry, outcome: OnceLock::new() });
-        let ticket = Ticket {
-            batch: None,
-            retraction: Some(Arc::clone(&proposed)),
-            completer: Completer::new(&completion),
-        };
-        let wal = self.wal.as_deref().ok_or(AppendError::Closed)?;
-        wal.append(proposal, ticket).map_err(|refused| AppendError::Log(refused.error))?;
-        PendingAppend { completion }.wait()?;
+        let change = Change::Retraction(Arc::clone(&proposed));
+        self.propose_change(EntryKind::Retraction, payload, change)?.wait()?;
         // History that holds what is hidden now, or lacks what is shown again, is written anew.
         self.flusher.compaction.wake();
         proposed.outcome.get().cloned().expect("the outcome is set before the entry is completed")

@@ -1,4 +1,4 @@
-//! Parquet files.
+//! Columns of Arrow: those of Parquet files, and those that come as they are.
 
 mod column;
 
@@ -7,6 +7,7 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::Fields;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tapebook_record::Level;
@@ -39,47 +40,89 @@ impl Cells for Rows {
     }
 }
 
+/// Columns of Arrow on their way into rows of a table.
+pub(crate) struct ColumnarRows<'a> {
+    rows: RowPlan<'a>,
+    cells: Rows,
+    /// The columns that are needed, in order.
+    positions: Vec<usize>,
+    row: u64,
+}
+
+impl<'a> ColumnarRows<'a> {
+    /// Makes the plan for columns of these names and types.
+    pub(crate) fn begin(import: &mut Import<'a>, fields: &Fields) -> Result<Self, ImportError> {
+        let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
+        let request = plan::Request {
+            file: &import.file,
+            schema: import.schema,
+            options: import.options,
+            names: &names,
+        };
+        let plan = plan::make(&request)?;
+        let used = used_columns(&plan);
+        for (column, name) in &used {
+            let kind = fields[*column].data_type();
+            if !column::is_readable(kind) {
+                return Err(ImportError::BadSource {
+                    file: import.file.clone(),
+                    column: name.clone(),
+                    reason: format!("{} holds {kind}, which cannot be read", names[*column]),
+                });
+            }
+        }
+        let rows = RowPlan::new(import.schema, &plan, import.options, import.day()?);
+        import.planned(plan);
+        let mut positions: Vec<usize> = used.iter().map(|(column, _)| *column).collect();
+        positions.sort_unstable();
+        positions.dedup();
+        let cells = Rows { columns: vec![ColumnValues::Nothing; names.len()], row: 0 };
+        Ok(Self { rows, cells, positions, row: 0 })
+    }
+
+    /// Imports the rows of a batch that has the needed columns, and no other.
+    fn take(&mut self, import: &mut Import<'_>, needed: &RecordBatch) -> Result<(), ImportError> {
+        decoding(import, self.row, || self.cells.take(needed, &self.positions))?;
+        for at in 0..needed.num_rows() {
+            self.cells.row = at;
+            self.row += 1;
+            import.row(&mut self.rows, &self.cells, self.row)?;
+        }
+        Ok(())
+    }
+
+    /// Imports the rows of a batch that has all columns.
+    pub(crate) fn take_whole(
+        &mut self,
+        import: &mut Import<'_>,
+        batch: &RecordBatch,
+    ) -> Result<(), ImportError> {
+        let needed = decoding(import, self.row, || batch.project(&self.positions))?;
+        self.take(import, &needed)
+    }
+
+    /// Rows that were taken.
+    pub(crate) fn row(&self) -> u64 {
+        self.row
+    }
+}
+
 /// Imports a Parquet file.
 pub(crate) fn read(import: &mut Import<'_>, file: File) -> Result<(), ImportError> {
     let builder = decoding(import, 0, || ParquetRecordBatchReaderBuilder::try_new(file))?;
     let fields = builder.schema().fields().clone();
-    let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
-    let request =
-        plan::Request { file: &import.file, schema: import.schema, options: import.options, names: &names };
-    let plan = plan::make(&request)?;
-    let used = used_columns(&plan);
-    for (column, name) in &used {
-        let kind = fields[*column].data_type();
-        if !column::is_readable(kind) {
-            return Err(ImportError::BadSource {
-                file: import.file.clone(),
-                column: name.clone(),
-                reason: format!("{} holds {kind}, which cannot be read", names[*column]),
-            });
-        }
-    }
-    let mut rows = RowPlan::new(import.schema, &plan, import.options, import.day()?);
-    import.planned(plan);
+    let mut rows = ColumnarRows::begin(import, &fields)?;
     if import.is_plan_only() {
         return Ok(());
     }
     let row_total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-    let mut positions: Vec<usize> = used.iter().map(|(column, _)| *column).collect();
-    positions.sort_unstable();
-    positions.dedup();
-    let mask = ProjectionMask::roots(builder.parquet_schema(), positions.iter().copied());
+    let mask = ProjectionMask::roots(builder.parquet_schema(), rows.positions.iter().copied());
     let builder = builder.with_projection(mask).with_batch_size(ROWS_DECODED);
     let mut reader = decoding(import, 0, || builder.build())?;
-    let mut row = 0;
-    let mut cells = Rows { columns: vec![ColumnValues::Nothing; names.len()], row: 0 };
-    while let Some(decoded) = decoding(import, row, || reader.next().transpose())? {
-        decoding(import, row, || cells.take(&decoded, &positions))?;
-        for at in 0..decoded.num_rows() {
-            cells.row = at;
-            row += 1;
-            import.row(&mut rows, &cells, row)?;
-        }
-        let share = u128::from(import.report.bytes) * u128::from(row) / u128::from(row_total.max(row).max(1));
+    while let Some(decoded) = decoding(import, rows.row, || reader.next().transpose())? {
+        rows.take(import, &decoded)?;
+        let share = u128::from(import.report.bytes) * u128::from(rows.row)
+            / u128::from(row_total.max(rows.row).max(1));
         import.bytes_read.set(share as u64);
     }
     Ok(())
@@ -94,7 +137,7 @@ fn decoding<T, E: Display>(
 ) -> Result<T, ImportError> {
     match catch_unwind(AssertUnwindSafe(step)) {
         Ok(result) => result.map_err(|error| import.damaged(row, &error)),
-        Err(_) => Err(import.damaged(row, &"the Parquet decoder cannot make sense of it")),
+        Err(_) => Err(import.damaged(row, &"the decoder cannot make sense of it")),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::header::{BatchHeader, CRC_COVERS_FROM, HEADER_BYTES, Producer, ROW_HEADER_BYTES, RowHeader};
+use super::header::{BatchHeader, HEADER_BYTES, Producer, ROW_HEADER_BYTES, RowHeader};
 use super::{BATCH_BYTES_MAX, BATCH_FORMAT, EncodedBatch};
 use crate::record::flags;
 use crate::row_writer::{RowWriter, ValueError};
@@ -10,7 +10,7 @@ use crate::schema::TableSchema;
 use crate::slot::NULL_BIGINT;
 use crate::symbol::{SymbolError, check_symbol};
 use crate::tables::StandardRow;
-use crate::{AlignedBytes, crc32c};
+use crate::{AlignedBytes, RawRecord, TableId};
 
 /// Why a row did not go into a batch. The batch is as it was before.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -28,6 +28,9 @@ pub enum PushError {
     /// The time of receipt stands for NULL inside.
     #[error("column recv_ts: {0} is out of range")]
     RecvTs(i64),
+    /// A row that was read belongs to a table that nobody knows here.
+    #[error("table number {} is not known", .0.0)]
+    UnknownTable(TableId),
 }
 
 /// Rows that are written, acknowledged and replicated together; at most 256 KiB.
@@ -68,6 +71,11 @@ impl Batch {
     /// An empty batch that can be recognised when it is sent again.
     pub fn from_producer(producer: Producer) -> Self {
         Self { producer, ..Self::default() }
+    }
+
+    /// Makes it recognisable when it is sent again.
+    pub fn set_producer(&mut self, producer: Producer) {
+        self.producer = producer;
     }
 
     /// The number of rows.
@@ -125,26 +133,65 @@ impl Batch {
         write(&mut writer)?;
         let start = writer.start;
         let (length, mut row_flags) = writer.finish().map_err(PushError::Value)?;
-        let name_bytes = if known.is_none() { 1 + place.symbol.len() } else { 0 };
-        let (_, rows_offset) = self.offsets(1, name_bytes);
-        if rows_offset + self.rows.len() > BATCH_BYTES_MAX {
-            return Err(PushError::Full.into());
-        }
         if place.feed_seq.is_some() {
             row_flags |= flags::FEED_SEQ;
         }
-        let symbol = known.unwrap_or_else(|| self.add_symbol(place.symbol));
-        self.headers.push(RowHeader {
+        let header = RowHeader {
             table: schema.id,
             layout: schema.layout,
-            symbol,
+            symbol: 0,
             ts: place.ts,
             recv_ts: place.recv_ts.unwrap_or(NULL_BIGINT),
             feed_seq: place.feed_seq.unwrap_or(0),
             offset: start as u32,
             length: length as u32,
             flags: row_flags,
-        });
+        };
+        Ok(self.push_header(place.symbol, known, header)?)
+    }
+
+    /// Adds a row as it was read, byte for byte. `schema` must be that of the row's table.
+    pub fn push_record(&mut self, schema: &TableSchema, record: &RawRecord<'_>) -> Result<(), PushError> {
+        let rows_before = self.rows.len();
+        let result = self.try_push_record(schema, record);
+        if result.is_err() {
+            self.rows.resize(rows_before);
+        }
+        result
+    }
+
+    fn try_push_record(&mut self, schema: &TableSchema, record: &RawRecord<'_>) -> Result<(), PushError> {
+        let known = self.known_symbol(record.symbol);
+        if known.is_none() {
+            check_symbol(record.symbol)?;
+        }
+        self.rows.pad_to(schema.row_align);
+        let start = self.rows.len();
+        self.rows.extend_from_slice(record.row);
+        self.rows.pad_to(schema.row_align);
+        let header = RowHeader {
+            table: schema.id,
+            layout: record.layout,
+            symbol: 0,
+            ts: record.ts,
+            recv_ts: record.recv_ts,
+            feed_seq: record.feed_seq,
+            offset: start as u32,
+            length: (self.rows.len() - start) as u32,
+            flags: record.flags,
+        };
+        self.push_header(record.symbol, known, header)
+    }
+
+    /// Admits the row that was written last, where there is room for it.
+    fn push_header(&mut self, name: &str, known: Option<u32>, header: RowHeader) -> Result<(), PushError> {
+        let name_bytes = if known.is_none() { 1 + name.len() } else { 0 };
+        let (_, rows_offset) = self.offsets(1, name_bytes);
+        if rows_offset + self.rows.len() > BATCH_BYTES_MAX {
+            return Err(PushError::Full);
+        }
+        let symbol = known.unwrap_or_else(|| self.add_symbol(name));
+        self.headers.push(RowHeader { symbol, ..header });
         Ok(())
     }
 
@@ -190,7 +237,7 @@ impl Batch {
         }
         bytes.resize(rows_offset);
         bytes.extend_from_slice(&self.rows);
-        let mut header = BatchHeader {
+        let header = BatchHeader {
             crc: 0,
             format: BATCH_FORMAT,
             flags: 0,
@@ -201,9 +248,7 @@ impl Batch {
             rows_offset: rows_offset as u32,
             producer: self.producer,
         };
-        header.write(&mut bytes);
-        header.crc = crc32c(&bytes[CRC_COVERS_FROM..]);
-        header.write(&mut bytes);
+        let header = header.seal(&mut bytes);
         EncodedBatch::new(bytes.into(), header)
     }
 }

@@ -4,8 +4,9 @@ use std::fmt;
 
 use super::check::{self, BatchError};
 use super::header::{BatchHeader, HEADER_BYTES, Producer, ROW_HEADER_BYTES, RowHeader};
-use crate::SharedBytes;
+use super::{Batch, BatchRows, PushError};
 use crate::schema::Schemas;
+use crate::{AlignedBytes, SharedBytes};
 
 /// A batch as the log, the MemTable, followers and subscribers use it. Cloning shares the bytes.
 ///
@@ -35,6 +36,30 @@ impl EncodedBatch {
         let header = check::checksum(&bytes)?;
         check::structure(&bytes, &header)?;
         Ok(Self { bytes, header })
+    }
+
+    /// The same rows from another producer, or as another of his batches. Copies the bytes.
+    #[must_use]
+    pub fn with_producer(&self, producer: Producer) -> Self {
+        let mut bytes = AlignedBytes::from(&*self.bytes);
+        let header = BatchHeader { producer, ..self.header }.seal(&mut bytes);
+        Self { bytes: bytes.into(), header }
+    }
+
+    /// Some of the rows, in their order, as a batch without a producer: it is not the one that he numbered. `places` must
+    /// be below [`EncodedBatch::len`].
+    pub fn select(&self, places: &[u32], schemas: &Schemas) -> Result<Self, PushError> {
+        let (rows, mut batch) = (self.rows(), Batch::new());
+        for (table, record) in places.iter().filter_map(|place| rows.get(*place as usize, 0)) {
+            let schema = schemas.get(table).ok_or(PushError::UnknownTable(table))?;
+            batch.push_record(schema, &record)?;
+        }
+        Ok(batch.encode())
+    }
+
+    /// Reads the rows in place.
+    pub fn rows(&self) -> BatchRows<'_> {
+        BatchRows::new(self)
     }
 
     /// The number of rows.

@@ -1,5 +1,6 @@
 //! The fixed structures of a batch: its header and the header of each row.
 
+use crate::crc32c;
 use crate::schema::TableId;
 use crate::slot::{i64_at, u32_at, u64_at};
 
@@ -68,7 +69,15 @@ impl BatchHeader {
         })
     }
 
-    pub(super) fn write(&self, bytes: &mut [u8]) {
+    /// Writes the header of a batch whose other bytes are all there, with their checksum.
+    pub(super) fn seal(mut self, bytes: &mut [u8]) -> Self {
+        self.write(bytes);
+        self.crc = crc32c(&bytes[CRC_COVERS_FROM..]);
+        self.write(bytes);
+        self
+    }
+
+    fn write(&self, bytes: &mut [u8]) {
         bytes[..HEADER_BYTES].fill(0);
         bytes[..4].copy_from_slice(&MAGIC);
         bytes[4..8].copy_from_slice(&self.crc.to_le_bytes());

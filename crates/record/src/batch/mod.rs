@@ -8,11 +8,13 @@ mod build;
 mod check;
 mod encoded;
 mod header;
+mod rows;
 
 pub use build::{Batch, PushError, RowPlace};
 pub use check::BatchError;
 pub use encoded::EncodedBatch;
 pub use header::{BatchHeader, Producer, RowHeader};
+pub use rows::BatchRows;
 
 /// The most bytes that an encoded batch may have.
 pub const BATCH_BYTES_MAX: usize = 256 * 1024;

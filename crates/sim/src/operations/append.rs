@@ -111,7 +111,7 @@ impl Schedule {
                     self.poisoned.get_or_insert(self.machine.watched.log_syncs());
                 }
                 let explained = self.is_explained();
-                let busy = matches!(&error, AppendError::Log(tapebook_wal::WalError::Busy { .. }));
+                let busy = matches!(&error, AppendError::Busy);
                 match expected {
                     Some(expected) => assert!(
                         refusal_name(&error) == expected || explained,
@@ -144,10 +144,37 @@ impl Schedule {
             return Some("symbols");
         }
         let id = sent.producer.id;
-        if id != 0 && !self.model.knows_producer(id) && self.model.producers() >= self.options.producers_max {
+        let producers = self.model.producers();
+        if id != 0 && !producers.contains_key(&id) && producers.len() >= self.options.producers_max {
             return Some("producers");
         }
         (sent.encoded.bytes().len() > self.options.wal.payload_bytes_max as usize).then_some("length")
+    }
+
+    /// Ends a producer, sometimes one that is not there or has ended before.
+    pub(crate) fn expire(&mut self, db: &Db) {
+        self.collect();
+        let id = 1 + self.random.below(PRODUCERS);
+        let known = self.model.producers().get(&id).map(|state| state.epoch);
+        self.trace.line(format_args!("  producer {id}, epoch {known:?}"));
+        // As with a batch, a panic may come before or after the log has taken it.
+        let admitted = self.model.log.len();
+        self.model.admit(Change::Expire { id, epoch: known.unwrap_or(0) }, None);
+        match db.expire_producer(id) {
+            Ok(pending) => {
+                assert!(known.is_some(), "ended although nobody knows it");
+                self.model.log[admitted].pending = Some(pending);
+                self.collect();
+            }
+            Err(error) => {
+                self.model.log.truncate(admitted);
+                self.trace.line(format_args!("  refused: {error}"));
+                if refusal_name(&error) == "poisoned" {
+                    self.poisoned.get_or_insert(self.machine.watched.log_syncs());
+                }
+                assert!(known.is_none() || self.is_explained(), "not ended without a reason: {error}");
+            }
+        }
     }
 
     /// A flood (B2): new symbols, new producers, or times far off. It is taken as far as the bounds go, and no further.
@@ -206,7 +233,7 @@ fn refusal_name(error: &AppendError) -> &'static str {
         AppendError::Log(tapebook_wal::WalError::PayloadTooLong { .. }) => "length",
         AppendError::Log(tapebook_wal::WalError::NoSpace { .. }) => "no space",
         AppendError::Log(tapebook_wal::WalError::Poisoned { .. }) => "poisoned",
-        AppendError::Log(tapebook_wal::WalError::Busy { .. }) => "busy",
+        AppendError::Busy => "busy",
         AppendError::Log(_) => "log",
         _ => "other",
     }

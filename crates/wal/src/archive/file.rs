@@ -162,6 +162,14 @@ impl ArchiveFile {
         self.entries(block, 0)
     }
 
+    /// A sequence number of this file, or the last one before it, up to which every entry is older than `time`, if its first
+    /// entry is. Where entries are not that old, it lies a block before them at most.
+    pub fn seq_before(&self, time: i64) -> u64 {
+        let newer = self.blocks.partition_point(|block| block.first_commit_clock < time);
+        let block = newer.checked_sub(1).and_then(|place| self.blocks.get(place));
+        block.map_or(self.header.before.last_seq, |block| block.seq_before)
+    }
+
     fn entries(&self, block: usize, from_index: u64) -> ArchiveEntries {
         ArchiveEntries {
             file: self.clone(),

@@ -28,11 +28,13 @@ pub enum EntryKind {
     ProducerExpiry = 9,
     /// Nothing; a new leader's first entry.
     Blank = 10,
+    /// Says what a producer's feed numbers mean.
+    FeedDeclaration = 11,
 }
 
 impl EntryKind {
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Batch,
         Self::Vote,
         Self::Membership,
@@ -43,6 +45,7 @@ impl EntryKind {
         Self::Retraction,
         Self::ProducerExpiry,
         Self::Blank,
+        Self::FeedDeclaration,
     ];
 
     /// The kind with this number, or `None` where this version knows of none.
@@ -68,6 +71,7 @@ impl EntryKind {
             Self::Retraction => "retraction",
             Self::ProducerExpiry => "producer expiry",
             Self::Blank => "blank",
+            Self::FeedDeclaration => "feed declaration",
         }
     }
 }

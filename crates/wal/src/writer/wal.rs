@@ -204,6 +204,11 @@ impl<S: DurableSink> Wal<S> {
         }
     }
 
+    /// Why nothing will be written any more, where that is so: a write or sync has failed, and a restart reads the disk.
+    pub fn failure(&self) -> Option<WalError> {
+        lock(&self.shared.queue).poisoned.clone()
+    }
+
     /// The segments that take no more frames, oldest first.
     pub fn closed_segments(&self) -> Vec<ClosedSegment> {
         lock(&self.shared.segments).closed.clone()

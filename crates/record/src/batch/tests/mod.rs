@@ -4,10 +4,10 @@
 mod damage;
 mod document;
 mod refusals;
+mod select;
 
 use super::*;
-use crate::record::RawRecord;
-use crate::tables::{Action, BookDelta, BookSide, Side, Trade};
+use crate::tables::{Action, BookDelta, BookSide, Side, StandardTable, Trade};
 use crate::{Id, Record, Schemas};
 
 #[test]
@@ -40,17 +40,9 @@ fn a_trade_comes_back_as_it_was_pushed() {
     let encoded = batch.encode();
     let again = EncodedBatch::check(encoded.bytes().clone(), &Schemas::standard()).unwrap();
     assert_eq!(again.symbols().collect::<Vec<_>>(), ["BINANCE.BTCUSDT", "X"]);
-    let header = again.row_header(0);
-    let raw = RawRecord {
-        ts: header.ts,
-        seq: 1,
-        recv_ts: header.recv_ts,
-        feed_seq: header.feed_seq,
-        flags: header.flags,
-        layout: header.layout,
-        symbol: "BINANCE.BTCUSDT",
-        row: again.row(&header),
-    };
+    let (table, raw) = again.rows().get(0, 1).unwrap();
+    assert_eq!((table, raw.symbol), (<Trade<'_> as StandardTable>::ID, "BINANCE.BTCUSDT"));
+    assert!(again.rows().get(2, 3).is_none());
     let read = Record::<Trade>::new(raw).unwrap();
     assert_eq!(read.price(), Some(61_800.2));
     assert_eq!(read.size(), None);
