@@ -5,13 +5,16 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::error::{DataFusionError, Result};
-use tapebook::{Db, DbStats, Snapshot};
+use tapebook::{Db, DbStats, Snapshot, SystemView};
 
+use crate::running::RunningQueries;
 use crate::system_tables;
 use crate::table::SnapshotTable;
 
-pub(crate) const CATALOG: &str = "tapebook";
-pub(crate) const SCHEMA: &str = "public";
+/// The one catalog.
+pub const CATALOG: &str = "tapebook";
+/// The schema that names without one belong to.
+pub const SCHEMA: &str = "public";
 const SYSTEM_SCHEMA: &str = "sys";
 
 /// The one catalog, bound to the snapshot of one query.
@@ -37,13 +40,16 @@ struct SnapshotSchema {
 struct SystemSchema {
     snapshot: Snapshot,
     stats: DbStats,
+    view: SystemView,
+    running: Arc<RunningQueries>,
 }
 
 impl OneCatalog {
     /// The tables of the snapshot that a query reads, and of what the database says about itself.
-    pub(crate) fn new(db: &Db, snapshot: Snapshot) -> Self {
+    pub(crate) fn new(db: &Db, snapshot: Snapshot, running: Arc<RunningQueries>) -> Self {
         let tables = Arc::new(SnapshotSchema { snapshot: snapshot.clone() });
-        let system = Arc::new(SystemSchema { snapshot, stats: db.stats() });
+        let system = SystemSchema { snapshot, stats: db.stats(), view: db.system_view(), running };
+        let system = Arc::new(system);
         Self { catalog: Arc::new(QueryCatalog { tables, system }) }
     }
 }
@@ -103,7 +109,7 @@ impl SchemaProvider for SystemSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
-        system_tables::table(name, &self.snapshot, &self.stats)
+        system_tables::table(name, &self.snapshot, &self.stats, &self.view, &self.running)
     }
 
     fn table_exist(&self, name: &str) -> bool {

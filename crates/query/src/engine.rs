@@ -6,15 +6,18 @@ use std::sync::{Arc, OnceLock};
 use arrow::record_batch::RecordBatch;
 use datafusion::config::Dialect;
 use datafusion::execution::SessionStateBuilder;
-use datafusion::execution::context::{SQLOptions, SessionContext, SessionState};
+use datafusion::execution::context::SessionState;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionConfig;
-use tapebook::{Db, Snapshot};
+use tapebook::Db;
 
 use crate::catalog::{CATALOG, OneCatalog, SCHEMA};
+use crate::memory::QueryPool;
+use crate::running::RunningQueries;
 use crate::settings::Settings;
-use crate::{QueryStream, SqlError, as_of};
+use crate::statement::Rest;
+use crate::{QueryStream, SqlError, Statement, as_of, placeholders};
 
 /// How queries run.
 #[derive(Clone, Debug)]
@@ -23,6 +26,10 @@ pub struct SqlOptions {
     pub partitions: usize,
     /// Memory that all running queries share, as far as operators account for it. Default 4 GiB.
     pub memory_bytes_max: usize,
+    /// Memory of one query. Default: what all share.
+    pub query_memory_bytes_max: usize,
+    /// Bytes that operators which run out of memory may write to temporary files; 0: they fail. Default 100 GiB.
+    pub spill_bytes_max: u64,
     /// Rows in one Arrow batch. Default 8,192.
     pub batch_rows: usize,
 }
@@ -32,6 +39,8 @@ impl Default for SqlOptions {
         Self {
             partitions: std::thread::available_parallelism().map_or(1, usize::from),
             memory_bytes_max: 4 << 30,
+            query_memory_bytes_max: 4 << 30,
+            spill_bytes_max: 100 << 30,
             batch_rows: 8192,
         }
     }
@@ -41,6 +50,8 @@ impl Default for SqlOptions {
 #[derive(Clone)]
 pub struct SqlEngine {
     template: Arc<SessionState>,
+    query_memory_bytes_max: usize,
+    running: Arc<RunningQueries>,
 }
 
 impl SqlEngine {
@@ -55,8 +66,13 @@ impl SqlEngine {
         // Sources are sorted by (symbol, ts, seq): merging them beats repartitioning and sorting again.
         config.options_mut().optimizer.prefer_existing_sort = true;
         config.options_mut().sql_parser.dialect = Dialect::PostgreSQL;
+        let spilling = match options.spill_bytes_max {
+            0 => DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled),
+            bytes => DiskManagerBuilder::default().with_max_temp_directory_size(bytes),
+        };
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_limit(options.memory_bytes_max, 1.0)
+            .with_disk_manager_builder(spilling)
             .build_arc()
             .map_err(|error| SqlError::planning(&error))?;
         let template = SessionStateBuilder::new()
@@ -64,61 +80,59 @@ impl SqlEngine {
             .with_runtime_env(runtime)
             .with_default_features()
             .build();
-        Ok(Self { template: Arc::new(template) })
+        Ok(Self {
+            template: Arc::new(template),
+            query_memory_bytes_max: options.query_memory_bytes_max,
+            running: Arc::default(),
+        })
     }
 
     /// Plans a query over one snapshot and starts it. Its rows come through the stream.
     ///
     /// Must be called inside a Tokio runtime; better not the one that serves the log.
     pub async fn query(&self, db: &Db, sql: &str) -> Result<QueryStream, SqlError> {
-        self.plan(db, sql, Settings::default()).await?.start().await
+        self.understand(db, sql, Settings::default()).await?.start().await
     }
 
-    /// Plans a statement over one snapshot, by the settings of a session.
-    pub(crate) async fn plan(&self, db: &Db, sql: &str, settings: Settings) -> Result<Planned, SqlError> {
+    /// Understands a statement that only reads, over everything that is durable now, or as it was known when the journal had
+    /// reached `as_of_seq`. Its parameters are `$1`, `$2`, … or `?`.
+    pub async fn prepare(&self, db: &Db, sql: &str, as_of_seq: Option<u64>) -> Result<Statement, SqlError> {
+        let settings = Settings { as_of_seq: as_of_seq.unwrap_or_default() };
+        self.understand(db, sql, settings).await?.only_reading()
+    }
+
+    /// Understands a statement over one snapshot, by the settings of a session.
+    pub(crate) async fn understand(
+        &self,
+        db: &Db,
+        sql: &str,
+        settings: Settings,
+    ) -> Result<Statement, SqlError> {
         // The one snapshot of this query, for its tables and for those that look back.
         let newest = db.snapshot();
-        let catalog = OneCatalog::new(db, settings.view(&newest)?);
+        let shared = self.template.runtime_env();
+        let pool = Arc::new(QueryPool::new(Arc::clone(&shared.memory_pool), self.query_memory_bytes_max));
+        let runtime = RuntimeEnvBuilder::from_runtime_env(shared)
+            .with_memory_pool(Arc::clone(&pool) as _)
+            .build_arc()
+            .map_err(|error| SqlError::planning(&error))?;
+        let running = Arc::clone(&self.running);
+        let catalog = OneCatalog::new(db, settings.view(&newest)?, Arc::clone(&running));
         let mut state = SessionStateBuilder::new_from_existing(SessionState::clone(&self.template))
+            .with_runtime_env(runtime)
             .with_catalog_list(Arc::new(catalog));
         let functions = state.table_functions().get_or_insert_default();
         functions.insert(as_of::NAME.to_owned(), as_of::function(newest.clone()));
         let config = state.config().get_or_insert_default();
         config.options_mut().extensions.insert(settings);
         let state = state.build();
-        let plan = state.create_logical_plan(sql).await.map_err(|error| SqlError::planning(&error))?;
-        Ok(Planned { state, plan, snapshot: newest })
-    }
-}
-
-/// A statement that was understood.
-pub(crate) struct Planned {
-    state: SessionState,
-    plan: LogicalPlan,
-    snapshot: Snapshot,
-}
-
-impl Planned {
-    pub(crate) fn plan(&self) -> &LogicalPlan {
-        &self.plan
+        let plan = state.create_logical_plan(&placeholders::numbered(sql)).await;
+        let plan = plan.map_err(|error| SqlError::planning(&error))?;
+        Ok(Statement { state, plan, snapshot: newest, rest: Rest { sql: sql.into(), pool, running } })
     }
 
-    /// Starts it, where it only reads.
-    pub(crate) async fn start(self) -> Result<QueryStream, SqlError> {
-        SQLOptions::new()
-            .with_allow_ddl(false)
-            .with_allow_dml(false)
-            .with_allow_statements(false)
-            .verify_plan(&self.plan)
-            .map_err(|error| match SqlError::planning(&error) {
-                SqlError::Plan(reason) => SqlError::NotReadOnly(reason),
-                other => other,
-            })?;
-        let context = SessionContext::new_with_state(self.state);
-        let frame =
-            context.execute_logical_plan(self.plan).await.map_err(|error| SqlError::planning(&error))?;
-        let stream = frame.execute_stream().await.map_err(|error| SqlError::running(&error))?;
-        Ok(QueryStream::new(stream, self.snapshot))
+    pub(crate) fn running(&self) -> Arc<RunningQueries> {
+        Arc::clone(&self.running)
     }
 }
 

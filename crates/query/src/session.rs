@@ -50,13 +50,13 @@ impl SqlSession {
     /// Changes a setting, or plans a query and starts it as [`SqlEngine::query`] does, by the settings.
     pub async fn execute(&self, db: &Db, sql: &str) -> Result<Answer, SqlError> {
         let settings = *self.settings.lock().unwrap_or_else(PoisonError::into_inner);
-        let planned = self.engine.plan(db, sql, settings).await?;
-        match settings.changed(planned.plan(), &db.snapshot()) {
+        let statement = self.engine.understand(db, sql, settings).await?;
+        match settings.changed(&statement.plan, &db.snapshot()) {
             Some(changed) => {
                 *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = changed?;
                 Ok(Answer::Set)
             }
-            None => planned.start().await.map(Answer::Rows),
+            None => statement.start().await.map(Answer::Rows),
         }
     }
 }

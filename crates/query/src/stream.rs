@@ -10,6 +10,7 @@ use futures::{Stream, StreamExt};
 use tapebook::Snapshot;
 
 use crate::SqlError;
+use crate::running::Listed;
 
 /// A result, streamed in Arrow batches. Dropping it ends the query.
 ///
@@ -24,11 +25,21 @@ struct Running {
     stream: SendableRecordBatchStream,
     /// What the query reads.
     snapshot: Snapshot,
+    /// Its place in the list of queries, where it has one.
+    listed: Option<Listed>,
 }
 
 impl QueryStream {
     pub(crate) fn new(stream: SendableRecordBatchStream, snapshot: Snapshot) -> Self {
-        Self { schema: stream.schema(), running: Some(Running { stream, snapshot }) }
+        Self { schema: stream.schema(), running: Some(Running { stream, snapshot, listed: None }) }
+    }
+
+    /// Stays in a list of queries until it ends, and counts its rows there.
+    pub(crate) fn listed(mut self, listed: Listed) -> Self {
+        if let Some(running) = &mut self.running {
+            running.listed = Some(listed);
+        }
+        self
     }
 
     /// The columns of the result.
@@ -52,7 +63,11 @@ impl Running {
         if let Err(released) = self.snapshot.check_held() {
             return Poll::Ready(Some(Err(SqlError::Released(released.to_string()))));
         }
-        self.stream.poll_next_unpin(context).map_err(|error| SqlError::running(&error))
+        let next = self.stream.poll_next_unpin(context).map_err(|error| SqlError::running(&error));
+        if let (Poll::Ready(Some(Ok(batch))), Some(listed)) = (&next, &self.listed) {
+            listed.add_rows(batch.num_rows());
+        }
+        next
     }
 }
 

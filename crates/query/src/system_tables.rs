@@ -1,23 +1,49 @@
-//! The tables of schema `sys`: what the database says about itself, as of the query's snapshot.
+//! The tables of schema `sys`: what the database says about itself, as of the query's snapshot, or a moment after it. What
+//! queries run is looked at when a query begins to read it.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray, TimestampNanosecondArray, UInt16Array, UInt32Array, UInt64Array};
+use arrow::array::{
+    ArrayRef, BooleanArray, StringArray, TimestampNanosecondArray, UInt16Array, UInt32Array, UInt64Array,
+};
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use datafusion::catalog::TableProvider;
+use datafusion::catalog::streaming::StreamingTable;
 use datafusion::datasource::MemTable;
 use datafusion::error::{DataFusionError, Result};
-use tapebook::{Change, CompactionStep, DbStats, HistoryFile, Retraction, Snapshot, SsTable, TableSchema};
+use datafusion::execution::TaskContext;
+use datafusion::physical_plan::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::streaming::PartitionStream;
+use tapebook::{
+    Change, CompactionStep, DbStats, FeedGap, FeedNumbers, FeedOverflow, HistoryFile, ProducerState,
+    Retraction, Snapshot, SsTable, SystemView, TableSchema,
+};
+
+use crate::running::{Entry, RunningQueries};
 
 /// The names that [`table`] knows.
-pub(crate) const NAMES: [&str; 7] =
-    ["tables", "symbols", "sstables", "history", "compactions", "wal", "retractions"];
+pub(crate) const NAMES: [&str; 10] = [
+    "tables",
+    "symbols",
+    "sstables",
+    "history",
+    "compactions",
+    "wal",
+    "retractions",
+    "producers",
+    "gaps",
+    "queries",
+];
 
 /// The system table with that name.
 pub(crate) fn table(
     name: &str,
     snapshot: &Snapshot,
     stats: &DbStats,
+    view: &SystemView,
+    running: &Arc<RunningQueries>,
 ) -> Result<Option<Arc<dyn TableProvider>>> {
     let batch = match name {
         "tables" => tables(snapshot)?,
@@ -27,6 +53,13 @@ pub(crate) fn table(
         "compactions" => compactions(stats)?,
         "wal" => wal(snapshot, stats)?,
         "retractions" => retractions(snapshot)?,
+        "producers" => producers(view)?,
+        "gaps" => gaps(snapshot, view)?,
+        "queries" => {
+            let now = RunningNow { schema: queries(running)?.schema(), running: Arc::clone(running) };
+            let schema = Arc::clone(&now.schema);
+            return Ok(Some(Arc::new(StreamingTable::try_new(schema, vec![Arc::new(now)])?)));
+        }
         _ => return Ok(None),
     };
     let schema = batch.schema();
@@ -104,6 +137,107 @@ fn retractions(snapshot: &Snapshot) -> Result<RecordBatch> {
         ("undone_at_seq", number(|retraction| retraction.undone.as_ref().map(|undone| undone.at_seq))),
         ("undone_at", time(|retraction| retraction.undone.as_ref().map(|undone| undone.at))),
         ("undone_reason", text(&|retraction| reason(retraction.undone.as_ref()))),
+    ])
+}
+
+/// Every producer that was ever heard of. `window` is how many of its last batches are answered with their receipts.
+fn producers(view: &SystemView) -> Result<RecordBatch> {
+    let all = view.producers();
+    let number = |value: fn(&ProducerState) -> u64| -> ArrayRef {
+        Arc::new(UInt64Array::from_iter_values(all.iter().map(|(_, state)| value(state))))
+    };
+    let seen_at = TimestampNanosecondArray::from_iter_values(all.iter().map(|(_, state)| state.seen_at));
+    let overflows: Vec<FeedOverflow> = all.iter().map(|(id, _)| view.feed_overflow(*id)).collect();
+    let overflow = |value: fn(&FeedOverflow) -> u64| -> ArrayRef {
+        Arc::new(UInt64Array::from_iter_values(overflows.iter().map(value)))
+    };
+    let expired: Vec<bool> = all.iter().map(|(_, state)| state.expired).collect();
+    batch(vec![
+        ("producer_id", Arc::new(UInt64Array::from_iter_values(all.iter().map(|(id, _)| *id)))),
+        ("epoch", number(|state| state.epoch.into())),
+        ("last_batch_number", number(|state| state.last_number)),
+        ("window", number(|state| state.receipts.len() as u64)),
+        ("last_seq", number(|state| state.last_seq)),
+        ("seen_at", Arc::new(seen_at.with_timezone("UTC"))),
+        ("expired", Arc::new(BooleanArray::from(expired))),
+        ("feed", Arc::new(StringArray::from_iter_values(all.iter().map(|(_, state)| feed(state.feed))))),
+        ("gaps_unlisted", overflow(|overflow| overflow.gaps_unlisted)),
+        ("rows_unwatched", overflow(|overflow| overflow.rows_unwatched)),
+    ])
+}
+
+/// What a feed's numbers mean, in a word or two.
+fn feed(numbers: FeedNumbers) -> String {
+    match numbers {
+        FeedNumbers::None => "none".to_owned(),
+        FeedNumbers::PerSymbol => "per symbol".to_owned(),
+        FeedNumbers::PerChannel => "per channel".to_owned(),
+        FeedNumbers::Ranges => "ranges".to_owned(),
+        FeedNumbers::Backfill { of } => format!("backfill of {of}"),
+        _ => "other".to_owned(),
+    }
+}
+
+/// Numbers that are missing in feeds, and the newest ones that were and have come. Table and symbol are NULL where the numbers belong
+/// to the producer as a whole.
+fn gaps(snapshot: &Snapshot, view: &SystemView) -> Result<RecordBatch> {
+    let all = view.feed_gaps();
+    let number = |value: fn(&FeedGap) -> Option<u64>| -> ArrayRef {
+        Arc::new(UInt64Array::from_iter(all.iter().map(value)))
+    };
+    let time = |value: fn(&FeedGap) -> Option<i64>| -> ArrayRef {
+        let times = TimestampNanosecondArray::from_iter(all.iter().map(value));
+        Arc::new(times.with_timezone("UTC"))
+    };
+    let table = |gap: &FeedGap| Some(snapshot.schemas().get(gap.table?)?.name.to_string());
+    batch(vec![
+        ("producer_id", number(|gap| Some(gap.producer))),
+        ("table_name", Arc::new(StringArray::from_iter(all.iter().map(table)))),
+        ("symbol", Arc::new(StringArray::from_iter(all.iter().map(|gap| gap.symbol.as_deref())))),
+        ("from_feed_seq", number(|gap| Some(gap.first_feed_seq))),
+        ("to_feed_seq", number(|gap| Some(gap.last_feed_seq))),
+        ("seen_seq", number(|gap| Some(gap.seen_seq))),
+        ("seen_at", time(|gap| Some(gap.seen_at))),
+        ("closed_seq", number(|gap| gap.closed_seq)),
+        ("closed_at", time(|gap| gap.closed_at)),
+    ])
+}
+
+/// The queries that run when it is read, the one that reads it among them.
+#[derive(Debug)]
+struct RunningNow {
+    schema: SchemaRef,
+    running: Arc<RunningQueries>,
+}
+
+impl PartitionStream for RunningNow {
+    fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
+        let batch = queries(&self.running);
+        let schema = Arc::clone(&self.schema);
+        Box::pin(RecordBatchStreamAdapter::new(schema, futures::stream::once(async move { batch })))
+    }
+}
+
+fn queries(running: &RunningQueries) -> Result<RecordBatch> {
+    let entries = running.entries();
+    let number = |value: fn(&Entry) -> u64| -> ArrayRef {
+        Arc::new(UInt64Array::from_iter_values(entries.iter().map(|entry| value(entry))))
+    };
+    let text = |value: fn(&Entry) -> &str| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values(entries.iter().map(|entry| value(entry))))
+    };
+    let started_at = TimestampNanosecondArray::from_iter_values(entries.iter().map(|entry| entry.started_at));
+    batch(vec![
+        ("id", number(|entry| entry.id)),
+        ("caller", text(|entry| &entry.caller)),
+        ("started_at", Arc::new(started_at.with_timezone("UTC"))),
+        ("rows", number(Entry::rows)),
+        ("memory_bytes", number(Entry::memory_bytes)),
+        ("sql", text(|entry| &entry.sql)),
     ])
 }
 

@@ -27,6 +27,10 @@ impl SnapshotTable {
         let arrow_schema = arrow_schema(&schema);
         Self { snapshot, schema, arrow_schema }
     }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.schema.name
+    }
 }
 
 #[async_trait]
