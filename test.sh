@@ -26,6 +26,7 @@ RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet
 step 'programs of others that tests run against'
 scripts/install-tools.sh readers
 scripts/install-tools.sh s3-server
+scripts/install-tools.sh sql-clients
 
 step 'tests'
 cargo test --workspace

@@ -65,13 +65,20 @@ may tapebook-lsm tapebook-history tapebook-record tapebook-vfs
 may tapebook-history tapebook-record tapebook-vfs
 may tapebook tapebook-history tapebook-lsm tapebook-record tapebook-vfs tapebook-wal
 may tapebook-query tapebook tapebook-history tapebook-record
-may tapebook-objects tapebook
+may tapebook-objects tapebook tapebook-vfs
 may tapebook-market tapebook-record
 may tapebook-import tapebook-record
+may tapebook-proto
+may tapebook-client tapebook-proto tapebook-record
+may tapebook-server tapebook tapebook-import tapebook-objects tapebook-proto tapebook-query tapebook-record tapebook-vfs
 may tapebook-sim tapebook tapebook-lsm tapebook-vfs tapebook-wal
 only datafusion tapebook-query
+only axum tapebook-server
+only prometheus-client tapebook-server
 only object_store tapebook-objects
+only rcgen tapebook-server
 never tapebook tokio hyper reqwest object_store
+never tapebook-client tapebook tapebook-wal tapebook-lsm arrow
 only memmap2 tapebook-vfs
 only rustix tapebook-vfs
 
