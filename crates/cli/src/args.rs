@@ -7,7 +7,10 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use tapebook::RetentionOptions;
 
-use crate::commands::{backup, checkpoint, compact, completions, demo, import, inspect, retract, sql};
+use crate::commands::{
+    backup, bench, cert, checkpoint, compact, completions, config, demo, flush, import, inspect, retract,
+    serve, sql, tail, token,
+};
 use crate::data_dir::DataDir;
 use crate::text::one_line;
 
@@ -52,6 +55,13 @@ impl Shared {
         self.data_dir_at(path.unwrap_or_else(|| PathBuf::from("./tapebook-data")))
     }
 
+    /// What the flag says of retention, where that is not what the environment says.
+    pub(crate) fn retention_flag(&self) -> Option<&RetentionOptions> {
+        let variable =
+            std::env::var("TAPEBOOK_RETENTION").ok().and_then(|text| crate::retention::parse(&text).ok());
+        self.retention.as_ref().filter(|retention| variable.as_ref() != Some(*retention))
+    }
+
     /// A data directory of another name.
     pub(crate) fn data_dir_at(&self, path: PathBuf) -> DataDir {
         DataDir::new(path, self.quiet, self.retention.clone().unwrap_or_default())
@@ -70,24 +80,36 @@ impl Shared {
 pub(crate) enum Command {
     /// Runs a simulated market against a fresh database and shows live queries
     Demo(demo::DemoArgs),
+    /// Serves a database to programs (gRPC, Flight SQL) and people (HTTP)
+    Serve(Box<serve::ServeArgs>),
     /// Reads files (CSV, Parquet; .gz, .zst and .zip) into a table
     Import(Box<import::ImportArgs>),
     /// Hides a range of sequences of a table and says why, or shows it again
     Retract(retract::RetractArgs),
     /// Runs SQL: one query, a file of statements, or an interactive shell
     Sql(sql::SqlArgs),
+    /// Prints the rows of a table in the order of the journal
+    Tail(tail::TailArgs),
+    /// Measures a server: how many appends, reads and messages, and how long each takes
+    Bench(bench::BenchArgs),
     /// Checks every checksum, chain and count of a data directory
     Verify,
     /// Shows what is in a file of the database
     Inspect(inspect::InspectArgs),
     /// Writes what is in memory to SSTables
-    Flush,
+    Flush(flush::FlushArgs),
     /// Flushes, then moves and merges SSTables until every row lies in order in its time partition
     Compact(compact::CompactArgs),
     /// Makes a copy of the database as it stands: a data directory of its own
     Checkpoint(checkpoint::CheckpointArgs),
     /// Makes, lists, checks and restores backups
     Backup(backup::BackupArgs),
+    /// Makes a CA, certificates of servers and clients, and lists of what is revoked
+    Cert(cert::CertArgs),
+    /// Makes, lists and revokes access tokens
+    Token(token::TokenArgs),
+    /// Shows the settings of the server and where each comes from
+    Config(config::ConfigArgs),
     /// Prints a script that completes commands and options in a shell
     Completions(completions::CompletionsArgs),
 }

@@ -3,18 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tapebook::{BackupTarget, DirectoryTarget};
-use tapebook_objects::{ObjectTarget, is_url};
+use tapebook::BackupTarget;
+use tapebook_objects::{is_url, open_target};
 use tapebook_vfs::{RealVfs, Vfs};
 
 use crate::error::CliError;
 
 /// A target that may be begun.
 pub(crate) fn new_target(target: &Path) -> Result<Box<dyn BackupTarget>, CliError> {
-    match url(target) {
-        Some(url) => Ok(Box::new(ObjectTarget::open(url).map_err(CliError::failed)?)),
-        None => Ok(Box::new(DirectoryTarget::new(Arc::new(RealVfs::new()), target))),
-    }
+    open_target(Arc::new(RealVfs::new()), target).map_err(CliError::failed)
 }
 
 /// A target with backups. One without is nearly always a name mistyped.

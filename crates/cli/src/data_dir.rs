@@ -2,22 +2,22 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use tapebook::{Db, OpenReport, Options, RetentionOptions};
 use tapebook_vfs::{RealVfs, Vfs};
 
 use crate::error::{CliError, advice};
+use crate::settings::JOURNAL_RETENTION;
 use crate::text;
 
 /// The most characters of its own command line that a process leaves in the lock file.
 const COMMAND_CHARS_MAX: usize = 160;
 
-/// How long a database of this command keeps its journal, so that a backup leads to any sequence since the one before.
-const JOURNAL_RETENTION: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-
 /// A replay of so many bytes takes long enough that somebody may ask what the command waits for.
 const REPLAY_TOLD_BYTES: u64 = 16 << 20;
+
+/// Each import is a producer, and there may be more files than producers usually are.
+const PRODUCERS_MAX: usize = 1_000_000;
 
 /// The data directory of this run.
 #[derive(Clone, Debug)]
@@ -69,6 +69,7 @@ impl DataDir {
             vfs: Arc::new(RealVfs::new()),
             retention: self.retention.clone(),
             journal_retention: Some(JOURNAL_RETENTION),
+            producers_max: PRODUCERS_MAX,
             command: command_line(),
             ..options
         };
@@ -77,19 +78,13 @@ impl DataDir {
             None => CliError::failed(error),
         })?;
         let report = db.open_report();
-        if let Some(torn) = report.torn.as_ref().filter(|_| !self.quiet) {
-            let (path, offset) = (torn.path.display(), torn.offset);
-            let bytes = text::bytes(torn.bytes);
-            eprintln!(
-                "{path}: recovered after a crash: cut {bytes} at byte {offset} that nobody was told of"
-            );
-        }
-        if !report.removed.is_empty() && !self.quiet {
-            let files = text::count(report.removed.len() as u64, "unfinished file");
-            eprintln!("{}: recovered after a crash: removed {files}", self.path.display());
-        }
-        if let Some(replay) = replay_told(report).filter(|_| !self.quiet) {
-            eprintln!("{}: {replay}", self.path.display());
+        if !self.quiet {
+            for line in recovered(report, &self.path) {
+                eprintln!("{line}");
+            }
+            if let Some(replay) = replay_told(report) {
+                eprintln!("{}: {replay}", self.path.display());
+            }
         }
         Ok(db)
     }
@@ -103,7 +98,24 @@ fn replay_told(report: &OpenReport) -> Option<String> {
         .then(|| format!("replayed {entries} ({bytes}), opened in {seconds:.2} s"))
 }
 
-fn command_line() -> String {
+/// What opening a data directory after a crash did, a line for each.
+pub(crate) fn recovered(report: &OpenReport, root: &Path) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(torn) = &report.torn {
+        let (path, offset, bytes) = (torn.path.display(), torn.offset, text::bytes(torn.bytes));
+        lines.push(format!(
+            "{path}: recovered after a crash: cut {bytes} at byte {offset} that nobody was told of"
+        ));
+    }
+    if !report.removed.is_empty() {
+        let files = text::count(report.removed.len() as u64, "unfinished file");
+        lines.push(format!("{}: recovered after a crash: removed {files}", root.display()));
+    }
+    lines
+}
+
+/// What the lock file says that this process does.
+pub(crate) fn command_line() -> String {
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     let line = ["tapebook".to_owned()].into_iter().chain(arguments).collect::<Vec<_>>().join(" ");
     line.chars().take(COMMAND_CHARS_MAX).collect()
@@ -111,6 +123,8 @@ fn command_line() -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

@@ -12,11 +12,18 @@ mod args;
 mod backup_target;
 mod clock;
 mod commands;
+mod connect;
 mod data_dir;
 mod error;
 mod interrupt;
+mod latency;
+mod log_lines;
+mod notify;
 mod output;
+mod remote;
 mod retention;
+mod server_sql;
+mod settings;
 mod sql;
 mod text;
 

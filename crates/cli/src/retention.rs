@@ -39,6 +39,27 @@ pub(crate) fn parse(text: &str) -> Result<RetentionOptions, String> {
     Ok(options)
 }
 
+/// The same as text, which is parsed as the same options.
+pub(crate) fn show(options: &RetentionOptions) -> String {
+    let mut parts: Vec<String> =
+        options.tables.iter().map(|(table, policy)| format!("{table}={}", show_policy(policy))).collect();
+    if options.default != RetentionPolicy::default() {
+        parts.push(format!("*={}", show_policy(&options.default)));
+    }
+    parts.join(",")
+}
+
+fn show_policy(policy: &RetentionPolicy) -> String {
+    let in_units = |number: u64, units: &[(&str, u64)]| {
+        let fits = units.iter().rev().find(|(_, scale)| number.is_multiple_of(*scale));
+        fits.map_or_else(|| number.to_string(), |(unit, scale)| format!("{}{unit}", number / scale))
+    };
+    let age = policy.age_max.map(|age| in_units(age.as_secs(), &AGES));
+    let bytes = policy.bytes_max.map(|bytes| in_units(bytes, &SIZES));
+    let limits: Vec<String> = age.into_iter().chain(bytes).collect();
+    if limits.is_empty() { "all".to_owned() } else { limits.join("/") }
+}
+
 fn policy(limits: &str) -> Result<RetentionPolicy, String> {
     let mut policy = RetentionPolicy::default();
     if limits == "all" {
@@ -89,6 +110,8 @@ mod tests {
         ];
         let expected = expected.map(|(name, policy)| (name.to_owned(), policy)).into();
         assert_eq!(parsed, RetentionOptions { tables: expected, default: policy(Some(365), None) });
+        assert_eq!(parse(&show(&parsed)), Ok(parsed));
+        assert_eq!(show(&RetentionOptions::default()), "");
         assert_eq!(parse("*=36h"), parse("*=2160min"));
         assert_eq!(parse("*=2w"), parse("*=1209600s"));
         assert_eq!(parse(" "), Ok(RetentionOptions::default()));

@@ -13,6 +13,7 @@ use tapebook_vfs::{RealVfs, Vfs};
 use crate::args::Shared;
 use crate::backup_target::{existing_target, new_target};
 use crate::error::{CliError, advice, stdout_error};
+use crate::remote::RemoteArgs;
 use crate::text::{bytes, count, one_line, rfc3339};
 
 /// Arguments of `tapebook backup`.
@@ -26,9 +27,11 @@ pub(crate) struct BackupArgs {
 enum Action {
     /// Copies to the target what it lacks
     Create {
-        /// A directory for backups of this database, or s3://BUCKET/PREFIX
+        /// A directory for backups of this database (with --url one of the server), or s3://BUCKET/PREFIX
         #[arg(value_name = "TARGET")]
         target: PathBuf,
+        #[command(flatten)]
+        remote: Box<RemoteArgs>,
     },
     /// Shows the backups of a target, oldest first
     List {
@@ -58,7 +61,7 @@ enum Action {
 
 pub(crate) fn run(shared: &Shared, args: &BackupArgs) -> Result<(), CliError> {
     match &args.action {
-        Action::Create { target } => create(shared, target),
+        Action::Create { target, remote } => create(shared, target, remote),
         Action::List { target } => list(target),
         Action::Verify { target } => verify(target),
         Action::Restore { target, to_seq, to } => {
@@ -72,7 +75,12 @@ pub(crate) fn run(shared: &Shared, args: &BackupArgs) -> Result<(), CliError> {
     }
 }
 
-fn create(shared: &Shared, target: &Path) -> Result<(), CliError> {
+fn create(shared: &Shared, target: &Path, remote: &RemoteArgs) -> Result<(), CliError> {
+    let there = target.to_string_lossy();
+    if let Some((number, last_seq)) = remote.administer(async |mut admin| admin.backup(&there).await)? {
+        shared.log(format!("backup {number} in {there}, as the server sees it: seq 1..{last_seq}"));
+        return Ok(());
+    }
     let to = new_target(target)?;
     let db = shared.data_dir().open_existing()?;
     let report = db.backup(&*to).map_err(failed)?;
@@ -161,7 +169,7 @@ fn failed(error: BackupError) -> CliError {
 }
 
 /// RFC 3339; without a zone it is UTC, without a time midnight.
-fn parse_time(text: &str) -> Result<i64, String> {
+pub(crate) fn parse_time(text: &str) -> Result<i64, String> {
     let moment = match text.parse::<Timestamp>() {
         Ok(moment) => Ok(moment),
         Err(error) => match text.parse::<DateTime>() {

@@ -4,17 +4,25 @@ use std::path::PathBuf;
 
 use crate::args::Shared;
 use crate::error::{CliError, advice};
+use crate::remote::RemoteArgs;
 use crate::text;
 
 /// Arguments of `tapebook checkpoint`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CheckpointArgs {
-    /// Where to: a directory that is missing or empty. On the same file system the files are linked and take no room
+    /// Where to: a directory that is missing or empty, with --url one of the server. On the same file system the files are linked and take no room
     #[arg(value_name = "DIR")]
     dir: PathBuf,
+    #[command(flatten)]
+    remote: RemoteArgs,
 }
 
 pub(crate) fn run(shared: &Shared, args: &CheckpointArgs) -> Result<(), CliError> {
+    let there = args.dir.to_string_lossy();
+    if let Some(last_seq) = args.remote.administer(async |mut admin| admin.checkpoint(&there).await)? {
+        shared.log(format!("checkpoint {there} on the server: seq 1..{last_seq}"));
+        return Ok(());
+    }
     let db = shared.data_dir().open_existing()?;
     let report = db.checkpoint(&args.dir).map_err(|error| match advice(&error) {
         Some(advice) => CliError::failed(format!("{error}; {advice}")),

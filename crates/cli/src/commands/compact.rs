@@ -6,6 +6,7 @@ use tapebook::CompactionGoal;
 
 use crate::args::Shared;
 use crate::error::{CliError, advice};
+use crate::remote::RemoteArgs;
 use crate::text;
 
 #[derive(Args, Debug)]
@@ -13,6 +14,8 @@ pub(crate) struct CompactArgs {
     /// How far to go: `history` converts everything to Parquet files now, whether its time is over or not
     #[arg(long, value_name = "WHERE")]
     to: Option<Target>,
+    #[command(flatten)]
+    remote: RemoteArgs,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -21,15 +24,17 @@ enum Target {
 }
 
 pub(crate) fn run(shared: &Shared, args: &CompactArgs) -> Result<(), CliError> {
+    let to_history = matches!(args.to, Some(Target::History));
+    if let Some(steps) = args.remote.administer(async |mut admin| admin.compact(to_history).await)? {
+        shared.log(format!("compacted in {}", text::count(steps, "step")));
+        return Ok(());
+    }
     let db = shared.data_dir().open_existing()?;
     let failed = |error: &(dyn std::error::Error + 'static)| match advice(error) {
         Some(advice) => CliError::failed(format!("{error}; {advice}")),
         None => CliError::failed(error.to_string()),
     };
-    let goal = match args.to {
-        Some(Target::History) => CompactionGoal::History,
-        None => CompactionGoal::Settled,
-    };
+    let goal = if to_history { CompactionGoal::History } else { CompactionGoal::Settled };
     db.flush().map_err(|error| failed(&error))?;
     db.compact(goal).map_err(|error| failed(&error))?;
     let version = db.version();

@@ -8,7 +8,6 @@
 mod audit;
 mod board;
 mod feed;
-mod latency;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -64,7 +63,7 @@ pub(crate) fn run(shared: &Shared, args: &DemoArgs) -> Result<(), CliError> {
     let runner = Runner::new(Arc::clone(&db), interrupt)?;
     let begin = monotonic();
     let feed = Feed::new();
-    run_market(shared, args, &runner, &feed, &place)?;
+    run_market(shared, args, &db, &runner, &feed, &place)?;
     runner.interrupt().clear();
     let holds = summarise(&runner, &feed, monotonic().saturating_sub(begin), args.seed)?;
     drop(runner);
@@ -128,6 +127,7 @@ impl Place {
 fn run_market(
     shared: &Shared,
     args: &DemoArgs,
+    db: &Db,
     runner: &Runner,
     feed: &Feed,
     place: &Place,
@@ -136,7 +136,6 @@ fn run_market(
     let mut board = Board::new(place.describe(), shared.quiet);
     shared.log(place.describe());
     std::thread::scope(|scope| {
-        let db = runner.db();
         let feeding = scope.spawn(move || feed.run(db, &mut market));
         let begin = monotonic();
         let end = args.seconds.map(|seconds| begin + Duration::from_secs(seconds));

@@ -2,9 +2,21 @@
 
 use crate::args::Shared;
 use crate::error::{CliError, advice};
+use crate::remote::RemoteArgs;
 use crate::text;
 
-pub(crate) fn run(shared: &Shared) -> Result<(), CliError> {
+/// Arguments of `tapebook flush`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct FlushArgs {
+    #[command(flatten)]
+    remote: RemoteArgs,
+}
+
+pub(crate) fn run(shared: &Shared, args: &FlushArgs) -> Result<(), CliError> {
+    if args.remote.administer(async |mut admin| admin.flush().await)?.is_some() {
+        shared.log("flushed");
+        return Ok(());
+    }
     let db = shared.data_dir().open_existing()?;
     let bytes = db.stats().memtable_bytes;
     db.flush().map_err(|error| match advice(&error) {

@@ -10,6 +10,7 @@ use crate::args::Shared;
 use crate::error::CliError;
 use crate::interrupt::Interrupt;
 use crate::output::OutputArgs;
+use crate::remote::RemoteArgs;
 use crate::sql::{Runner, Shell};
 
 /// Files of statements may have this many bytes.
@@ -30,6 +31,8 @@ pub(crate) struct SqlArgs {
     file: Option<PathBuf>,
     #[command(flatten)]
     output: OutputArgs,
+    #[command(flatten)]
+    remote: RemoteArgs,
 }
 
 pub(crate) fn run(shared: &Shared, args: &SqlArgs) -> Result<(), CliError> {
@@ -39,15 +42,22 @@ pub(crate) fn run(shared: &Shared, args: &SqlArgs) -> Result<(), CliError> {
         (None, Some(file)) => Some(read_script(file)?),
         (None, None) => None,
     };
-    let dir = shared.data_dir();
-    let db = Arc::new(dir.open_existing()?);
-    let runner = Runner::new(Arc::clone(&db), Interrupt::install()?)?;
+    let (runner, place) = match args.remote.options()? {
+        Some(options) => {
+            let place = args.remote.url.clone().unwrap_or_default();
+            (Runner::connect(options, Interrupt::install()?)?, place)
+        }
+        None => {
+            let dir = shared.data_dir();
+            let db = Arc::new(dir.open_existing()?);
+            (Runner::new(db, Interrupt::install()?)?, dir.path().display().to_string())
+        }
+    };
     let mut shell = Shell::new(&runner, &args.output, shared.quiet);
     match text {
         Some(text) => shell.run_text(&text),
         None if io::stdin().is_terminal() && io::stdout().is_terminal() => {
-            let (version, place) = (env!("CARGO_PKG_VERSION"), dir.path().display());
-            shared.log(format!("tapebook {version}, {place}; \\? shows help"));
+            shared.log(format!("tapebook {}, {place}; \\? shows help", env!("CARGO_PKG_VERSION")));
             shell.run_interactive()
         }
         None => shell.run_input(io::stdin().lock()),

@@ -52,6 +52,10 @@ impl ResultWriter for CsvWriter {
         Ok(())
     }
 
+    fn flush(&mut self) -> Result<(), OutputError> {
+        Ok(self.out.flush()?)
+    }
+
     fn finish(self: Box<Self>) -> Result<Destination, OutputError> {
         Ok(self.out)
     }

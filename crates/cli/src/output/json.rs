@@ -54,6 +54,10 @@ impl ResultWriter for JsonWriter {
         Ok(())
     }
 
+    fn flush(&mut self) -> Result<(), OutputError> {
+        Ok(self.out.flush()?)
+    }
+
     fn finish(mut self: Box<Self>) -> Result<Destination, OutputError> {
         if self.is_array {
             self.out.write_all(if self.rows == 0 { b"[]\n" } else { b"]\n" })?;

@@ -117,6 +117,11 @@ pub(crate) trait ResultWriter: Debug {
     /// Writes a batch.
     fn write(&mut self, batch: &RecordBatch) -> Result<(), OutputError>;
 
+    /// Lets whoever watches see what was written so far, where the form has whole rows by then.
+    fn flush(&mut self) -> Result<(), OutputError> {
+        Ok(())
+    }
+
     /// Writes what comes behind the last batch and gives the destination back.
     fn finish(self: Box<Self>) -> Result<Destination, OutputError>;
 }

@@ -5,7 +5,9 @@ use rustyline::highlight::Highlighter;
 use rustyline::hint::Hinter;
 use rustyline::validate::Validator;
 use rustyline::{Context, Helper};
-use tapebook::Db;
+
+use super::runner::Runner;
+use crate::output::rows_as_text;
 
 const KEYWORDS: [&str; 55] = [
     "ALL",
@@ -65,7 +67,7 @@ const KEYWORDS: [&str; 55] = [
     "WITH",
 ];
 const FIVE_COLUMNS: [&str; 5] = ["ts", "symbol", "recv_ts", "feed_seq", "seq"];
-const SYSTEM_TABLES: [&str; 7] = [
+const SYSTEM_TABLES: [&str; 10] = [
     "sys.tables",
     "sys.symbols",
     "sys.sstables",
@@ -73,6 +75,9 @@ const SYSTEM_TABLES: [&str; 7] = [
     "sys.compactions",
     "sys.wal",
     "sys.retractions",
+    "sys.producers",
+    "sys.gaps",
+    "sys.queries",
 ];
 
 /// The commands of the shell and what they do.
@@ -93,16 +98,22 @@ pub(super) struct SqlCompletion {
 }
 
 impl SqlCompletion {
-    pub(super) fn new(db: &Db) -> Self {
-        let snapshot = db.snapshot();
-        let columns: Vec<(String, Vec<String>)> = snapshot
-            .schemas()
-            .iter()
-            .map(|table| {
-                let own = table.columns.iter().map(|column| column.name.to_string());
-                (table.name.to_string(), own.collect())
-            })
-            .collect();
+    /// Asks which tables and columns there are. Without an answer there is less to complete, and nothing else is wrong.
+    pub(super) fn new(runner: &Runner) -> Self {
+        let sql = "SELECT table_name, column_name FROM information_schema.columns \
+                   WHERE table_schema = 'public' ORDER BY table_name, ordinal_position";
+        let found = runner.collect(sql).and_then(|batches| rows_as_text(&batches)).unwrap_or_default();
+        let mut columns: Vec<(String, Vec<String>)> = Vec::new();
+        for row in found {
+            let [table, column] = row.try_into().unwrap_or_default();
+            if FIVE_COLUMNS.contains(&column.as_str()) {
+                continue;
+            }
+            match columns.last_mut() {
+                Some((last, own)) if *last == table => own.push(column),
+                _ => columns.push((table, vec![column])),
+            }
+        }
         let tables = columns.iter().map(|(table, _)| table.clone());
         let tables = tables.chain(SYSTEM_TABLES.map(str::to_owned)).collect();
         Self { tables, columns }

@@ -88,7 +88,7 @@ impl<'a> Shell<'a> {
             .build();
         let mut editor: Editor<SqlCompletion, DefaultHistory> =
             Editor::with_config(config).map_err(failed)?;
-        editor.set_helper(Some(SqlCompletion::new(self.runner.db())));
+        editor.set_helper(Some(SqlCompletion::new(self.runner)));
         let history = history_file();
         if let Some(path) = &history {
             // The first time there is none.

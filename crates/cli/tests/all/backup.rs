@@ -16,7 +16,7 @@ fn backups_are_made_listed_verified_and_restored() {
     assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{ran:?}");
     assert!(ran.err.contains("backup 1 in target: seq 1..3; copied"), "{ran:?}");
     for _ in 0..2 {
-        place.ok(&["import", "trades", "trades.csv"]);
+        place.ok(&["import", "trades", "trades.csv", "--again"]);
     }
     place.ok(&["backup", "create", "target", "--quiet"]);
     let listed = place.ok(&["backup", "list", "target"]);
@@ -35,7 +35,9 @@ fn backups_are_made_listed_verified_and_restored() {
     assert!(out.starts_with("restored seq 1..6, "), "{out}");
     assert_eq!(count(&place, "inside"), "6,6");
     assert!(place.ok(&["verify", "--data", "inside"]).contains("0 problems"));
-    assert!(place.ok(&["import", "trades", "trades.csv", "--data", "inside"]).contains("seq 7..9"));
+    assert!(
+        place.ok(&["import", "trades", "trades.csv", "--again", "--data", "inside"]).contains("seq 7..9")
+    );
     let out = place.ok(&["backup", "restore", "target", "--data", "future", "--to", "2200-01-01"]);
     assert!(out.starts_with("restored seq 1..9, "), "{out}");
 }

@@ -10,12 +10,12 @@ fn a_checkpoint_is_opened_and_verified_like_any_database() {
     let ran = place.run(&["checkpoint", "copy"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{ran:?}");
     assert!(ran.err.contains("checkpoint copy: seq 1..3, 1 SSTable (2 files linked)"), "{ran:?}");
-    place.ok(&["import", "trades", "trades.csv"]);
+    place.ok(&["import", "trades", "trades.csv", "--again"]);
     assert_eq!(place.sql(COUNT), "6,6");
     let copy = |args: &[&str]| place.ok(&[args, &["--data", "copy"]].concat());
     assert!(copy(&["verify"]).contains("0 problems"));
     assert!(copy(&["sql", "--format", "csv", COUNT]).ends_with("3,3\n"));
-    assert!(copy(&["import", "trades", "trades.csv"]).contains("seq 4..6"));
+    assert!(copy(&["import", "trades", "trades.csv", "--again"]).contains("seq 4..6"));
     assert!(place.ok(&["verify"]).contains("0 problems"));
 }
 

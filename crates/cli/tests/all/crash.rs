@@ -50,6 +50,7 @@ impl Imports {
             "import",
             "trades",
             "rows.csv",
+            "--again",
             "--data",
             data,
             "--time-unit",

@@ -1,8 +1,8 @@
 //! Recorded market data, imported with the real binary and asked with SQL: our answers against DuckDB's.
 //!
 //! `tests/golden/answers.json` says which files go into which data directory, what is asked there and what DuckDB
-//! answers; `tests/golden/README.md` tells how it is made. Each question is asked three times: while rows are in the
-//! MemTable and in SSTables, after a flush, and when all of them are history. Integers, texts, times and stored numbers must be equal; computed numbers may
+//! answers; `tests/golden/README.md` tells how it is made. Each question is asked four times: while rows are in the
+//! MemTable and in SSTables, after a flush, when all of them are history, and over Flight SQL. Integers, texts, times and stored numbers must be equal; computed numbers may
 //! differ by 10^-12 of their value.
 
 #![allow(
@@ -19,6 +19,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use self::results::{Form, Row};
+use crate::served::Served;
 
 #[test]
 fn binance_parquet() {
@@ -95,6 +96,7 @@ fn check(name: &str) {
     tapebook(&database, &["compact", "--to", "history"]);
     wrong.extend(ask(&database, &questions, Form::Ndjson, "out of history"));
     tapebook(&database, &["verify"]);
+    wrong.extend(ask_server(&database, &questions));
     assert!(wrong.is_empty(), "{} answers differ from DuckDB's:\n\n{}", wrong.len(), wrong.join("\n\n"));
 }
 
@@ -167,15 +169,33 @@ fn run_import(database: &Path, data: &Path, import: &Value) {
 
 /// Asks all questions in one run and tells which answers are wrong.
 fn ask(database: &Path, questions: &[&Value], form: Form, when: &str) -> Vec<String> {
+    let file = script(database, questions);
+    let output = tapebook(database, &["sql", "-f", &file, "--format", form.name()]);
+    wrong_answers(&output, questions, form, when)
+}
+
+/// Asks a server on the directory everything, and tells which answers are wrong.
+fn ask_server(database: &Path, questions: &[&Value]) -> Vec<String> {
+    let file = script(database, questions);
+    let served = Served::start(database);
+    let output = served.ok(&["sql", "-f", &file, "--format", Form::Ndjson.name()]);
+    wrong_answers(&output, questions, Form::Ndjson, "over Flight SQL")
+}
+
+/// A file with all questions, each behind its name.
+fn script(database: &Path, questions: &[&Value]) -> String {
     let script: String = questions
         .iter()
         .map(|question| format!("SELECT '{}' AS question;\n{};\n", name(question), text(&question["sql"])))
         .collect();
     let file = database.with_extension("sql");
     fs::write(&file, script).unwrap();
-    let output = tapebook(database, &["sql", "-f", &file.display().to_string(), "--format", form.name()]);
+    file.display().to_string()
+}
+
+fn wrong_answers(output: &str, questions: &[&Value], form: Form, when: &str) -> Vec<String> {
     let columns = questions.iter().map(|question| (name(question), texts(&question["columns"]))).collect();
-    let answers = form.read(&output, &columns);
+    let answers = form.read(output, &columns);
     let wrong = |question: &&Value| {
         let found = answers.get(&name(question)).map_or(&[][..], Vec::as_slice);
         let wrong = differences(question, found);

@@ -38,7 +38,7 @@ fn history_answers_as_before_and_lacks_what_is_retracted() {
 fn rows_that_come_late_are_answered_with_history_at_once() {
     let place = Place::with_trades();
     place.ok(&["compact", "--to", "history"]);
-    place.ok(&["import", "trades", "trades.csv"]);
+    place.ok(&["import", "trades", "trades.csv", "--again"]);
     let order = "SELECT symbol, seq FROM trades ORDER BY symbol, ts, seq";
     let merged = "B.BTC,2\nB.BTC,5\nB.BTC,3\nB.BTC,6\nB.ETH,1\nB.ETH,4";
     assert_eq!(place.sql(order), merged);

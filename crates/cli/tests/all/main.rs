@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "makes files for the binary and looks at those that it leaves")]
 
 mod backup;
+mod bench;
 mod checkpoint;
 mod crash;
 mod demo;
@@ -13,7 +14,12 @@ mod golden;
 mod history;
 mod import;
 mod objects;
+mod remote_sql;
+mod resume;
 mod retention;
 mod retract;
+mod serve;
+mod served;
 mod shell;
 mod support;
+mod tail;

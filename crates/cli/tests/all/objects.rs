@@ -68,9 +68,9 @@ fn backups_in_a_bucket_are_made_listed_verified_and_restored() {
     assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{ran:?}");
     assert!(ran.err.contains(&format!("backup 1 in {url}: seq 1..3; copied")), "{ran:?}");
     // What the source was in between is known from backups elsewhere.
-    place.ok(&["import", "trades", "trades.csv"]);
+    place.ok(&["import", "trades", "trades.csv", "--again"]);
     place.ok(&["backup", "create", "between"]);
-    place.ok(&["import", "trades", "trades.csv"]);
+    place.ok(&["import", "trades", "trades.csv", "--again"]);
     let ran = bucket.run(&place, &["backup", "create", url]);
     assert!(ran.err.contains("seq 1..9") && !ran.err.contains(" 0 there already"), "{ran:?}");
     let again = bucket.run(&place, &["backup", "create", url]);
@@ -111,7 +111,7 @@ fn what_is_missing_cut_or_flipped_is_found_by_its_key() {
     let url = bucket.url.as_str();
     bucket.ok(&place, &["backup", "create", url]);
     for _ in 0..2 {
-        place.ok(&["import", "trades", "trades.csv"]);
+        place.ok(&["import", "trades", "trades.csv", "--again"]);
     }
     bucket.ok(&place, &["backup", "create", url]);
     bucket.sound(&place);

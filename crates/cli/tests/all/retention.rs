@@ -28,7 +28,8 @@ fn old_days_go_and_without_a_setting_nothing_does() {
     assert_eq!(place.sql("SELECT count(*) FROM trades"), "0");
     assert_eq!(std::fs::read_dir(place.path("db/history/trades")).unwrap().count(), 0);
     assert!(place.ok(&["verify"]).ends_with(": 0 problems\n"));
-    assert_eq!(place.ok(&["import", "trades", "trades.csv"]), "imported 3 rows, skipped 0, seq 4..6\n");
+    let again = place.ok(&["import", "trades", "trades.csv", "--again"]);
+    assert_eq!(again, "imported 3 rows, skipped 0, seq 4..6\n");
     assert_eq!(place.sql("SELECT count(*) FROM trades"), "3", "no process of these was told to drop them");
 }
 

@@ -50,7 +50,7 @@ fn the_log_and_the_state_file_show_it() {
     assert!(lines.contains(&"retracts trades, seq 2..3: \"imported \\\"twice\\\"\""), "{wal}");
     assert!(lines.contains(&"undoes retraction 1: \"they were two\""), "{wal}");
     assert_eq!(wal.lines().filter(|line| line.contains("  retraction ")).count(), 2, "{wal}");
-    place.ok(&["import", "trades", "trades.csv"]);
+    place.ok(&["import", "trades", "trades.csv", "--again"]);
     place.ok(&["flush"]);
     let state = the_file(&place.path("db/state"), ".state");
     let state = place.ok(&["inspect", "state", state.to_str().unwrap()]);

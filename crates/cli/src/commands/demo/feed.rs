@@ -7,8 +7,8 @@ use std::time::Duration;
 use tapebook::{AppendError, Batch, Db, Durability, PushError};
 use tapebook_market::{Market, Row};
 
-use super::latency::Latency;
 use crate::clock::monotonic;
+use crate::latency::Latency;
 
 /// How often the market is let run up to the clock.
 const TICK: Duration = Duration::from_millis(10);

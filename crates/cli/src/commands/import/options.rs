@@ -57,6 +57,22 @@ pub(super) struct ReadArgs {
 }
 
 impl ReadArgs {
+    /// All that decides which rows and batches come of a file. Two that read alike are described alike.
+    pub(super) fn describe(&self) -> String {
+        let Self { map, set, symbol, symbol_prefix, date, time_zone, time_unit, columns, delimiter, .. } =
+            self;
+        let Self { ignore, strict, on_error, nan_as_null, batch_rows, allow_future, .. } = self;
+        let zone = time_zone.to_string();
+        let values = (map, set, symbol, symbol_prefix, date, zone, time_unit, columns, delimiter);
+        let rules = (ignore, strict, on_error, nan_as_null, batch_rows, allow_future);
+        format!("{values:?} {rules:?}")
+    }
+
+    /// True where a file's name says which day it is.
+    pub(super) fn takes_date_from_name(&self) -> bool {
+        self.date == Some(DateOption::Name)
+    }
+
     pub(super) fn to_options(&self) -> ImportOptions {
         let pairs = |assignments: &[Assignment]| -> Vec<(String, String)> {
             assignments.iter().map(|Assignment(column, value)| (column.clone(), value.clone())).collect()

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
-use tapebook::{AppendError, Batch, Db, Durability, PendingAppend};
+use tapebook::Batch;
+
+use super::writer::{Pending, WriteError, Writer};
 
 /// Batches whose receipts may be outstanding: enough to keep the disk busy while files are read, few enough to
 /// bound memory (256 KiB each).
@@ -14,8 +16,8 @@ const OUTSTANDING_MAX: usize = 64;
 /// *Invariant*: a row is counted as imported only when its receipt is there.
 #[derive(Debug)]
 pub(super) struct Window<'a> {
-    db: &'a Db,
-    outstanding: VecDeque<(u64, PendingAppend)>,
+    writer: Writer<'a>,
+    outstanding: VecDeque<(u64, Pending)>,
     imported: Imported,
     tell_receipts: bool,
 }
@@ -32,25 +34,26 @@ pub(super) struct Imported {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WindowError {
     #[error(transparent)]
-    Append(#[from] AppendError),
+    Write(#[from] WriteError),
     #[error("standard output: cannot write: {0}")]
     Receipts(#[from] io::Error),
 }
 
 impl<'a> Window<'a> {
     /// `tell_receipts`: print a line for each receipt, as soon as it is there.
-    pub(super) fn new(db: &'a Db, tell_receipts: bool) -> Self {
-        Self { db, outstanding: VecDeque::new(), imported: Imported::default(), tell_receipts }
+    pub(super) fn new(writer: Writer<'a>, tell_receipts: bool) -> Self {
+        Self { writer, outstanding: VecDeque::new(), imported: Imported::default(), tell_receipts }
     }
 
     /// Hands a batch to the log; waits for the oldest receipt where too many are outstanding.
-    pub(super) fn append(&mut self, batch: &Batch) -> Result<(), WindowError> {
+    pub(super) fn append(&mut self, batch: Batch) -> Result<(), WindowError> {
         if self.outstanding.len() >= OUTSTANDING_MAX {
             self.wait_for_oldest()?;
         }
-        let pending = self.db.append_encoded(batch.encode(), Durability::Buffered)?;
-        self.outstanding.push_back((batch.len() as u64, pending));
-        while self.outstanding.front().is_some_and(|(_, pending)| pending.poll_receipt().is_some()) {
+        let rows = batch.len() as u64;
+        let pending = self.writer.append(batch)?;
+        self.outstanding.push_back((rows, pending));
+        while self.outstanding.front().is_some_and(|(_, pending)| pending.is_settled()) {
             self.wait_for_oldest()?;
         }
         Ok(())
@@ -71,13 +74,13 @@ impl<'a> Window<'a> {
 
     fn wait_for_oldest(&mut self) -> Result<(), WindowError> {
         let Some((rows, pending)) = self.outstanding.pop_front() else { return Ok(()) };
-        let receipt = pending.wait()?;
+        let (first_seq, last_seq) = self.writer.wait(pending)?;
         self.imported.rows += rows;
-        let first = self.imported.seqs.map_or(receipt.first_seq, |(first, _)| first);
-        self.imported.seqs = Some((first, receipt.last_seq));
+        let first = self.imported.seqs.map_or(first_seq, |(first, _)| first);
+        self.imported.seqs = Some((first, last_seq));
         if self.tell_receipts {
             let mut out = io::stdout().lock();
-            writeln!(out, "receipt {}..{}", receipt.first_seq, receipt.last_seq)?;
+            writeln!(out, "receipt {first_seq}..{last_seq}")?;
             out.flush()?;
         }
         Ok(())

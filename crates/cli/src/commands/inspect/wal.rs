@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use tapebook::{RetractionEntry, Schemas};
+use tapebook::{FeedDeclaration, ProducerExpiry, RetractionEntry, Schemas};
 use tapebook_vfs::{File, OpenMode, RealVfs, Vfs};
 use tapebook_wal::{EntryKind, FRAME_HEADER_BYTES, FrameReport, SegmentHeader, inspect_segment};
 
@@ -63,8 +63,8 @@ fn segment(vfs: &RealVfs, path: &Path, page: &mut Page<'_>) -> Result<Option<(Pa
             }
         }
         describe_frame(&report, page)?;
-        if let Some(retraction) = retraction(&*file, &report).map_err(unreadable)? {
-            page.line(format_args!("  {:>10}  {retraction}", ""))?;
+        for line in content(&*file, &report).map_err(unreadable)? {
+            page.line(format_args!("  {:>10}  {line}", ""))?;
         }
     }
     page.field("whole frames", whole)?;
@@ -141,15 +141,22 @@ fn describe_frame(report: &FrameReport, page: &mut Page<'_>) -> Result<(), CliEr
     }
 }
 
-/// What a retraction's frame asks for, in words.
-fn retraction(file: &dyn File, report: &FrameReport) -> std::io::Result<Option<String>> {
-    let Ok(frame) = &report.frame else { return Ok(None) };
-    if frame.meta.kind != EntryKind::Retraction {
-        return Ok(None);
-    }
+/// What the frame of a change asks for, in words.
+fn content(file: &dyn File, report: &FrameReport) -> std::io::Result<Vec<String>> {
+    let Ok(frame) = &report.frame else { return Ok(Vec::new()) };
+    let describe: fn(&[u8]) -> Vec<String> = match frame.meta.kind {
+        EntryKind::Retraction => |payload: &[u8]| vec![retraction(payload)],
+        EntryKind::ProducerExpiry => expiry,
+        EntryKind::FeedDeclaration => |payload: &[u8]| vec![declaration(payload)],
+        _ => return Ok(Vec::new()),
+    };
     let mut payload = vec![0; frame.payload_bytes];
     file.read_exact_at(report.offset + FRAME_HEADER_BYTES as u64, &mut payload)?;
-    Ok(Some(match RetractionEntry::decode(&payload) {
+    Ok(describe(&payload))
+}
+
+fn retraction(payload: &[u8]) -> String {
+    match RetractionEntry::decode(payload) {
         Ok(RetractionEntry::Retract { table, seqs, reason }) => {
             let name = Schemas::standard()
                 .get(table)
@@ -159,5 +166,25 @@ fn retraction(file: &dyn File, report: &FrameReport) -> std::io::Result<Option<S
         Ok(RetractionEntry::Undo { id, reason }) if reason.is_empty() => format!("undoes retraction {id}"),
         Ok(RetractionEntry::Undo { id, reason }) => format!("undoes retraction {id}: {reason:?}"),
         Err(error) => format!("NOT A RETRACTION: {error}"),
-    }))
+    }
+}
+
+fn declaration(payload: &[u8]) -> String {
+    match FeedDeclaration::decode(payload) {
+        Ok(FeedDeclaration { producer, numbers }) => {
+            format!("feed numbers of producer {producer}: {numbers:?}")
+        }
+        Err(error) => format!("NOT A FEED DECLARATION: {error}"),
+    }
+}
+
+fn expiry(payload: &[u8]) -> Vec<String> {
+    match ProducerExpiry::decode(payload) {
+        Ok(entry) => entry
+            .expiries
+            .iter()
+            .map(|expiry| format!("expires producer {} up to epoch {}", expiry.producer, expiry.epoch))
+            .collect(),
+        Err(error) => vec![format!("NOT A PRODUCER EXPIRY: {error}")],
+    }
 }
