@@ -155,7 +155,7 @@ impl Admin for AdminService {
             let tokens = node.tokens.list().into_iter().map(|token| v1::Token {
                 name: token.name.to_string(),
                 grant: Some(v1::Grant {
-                    role: number_of(token.grant.role).into(),
+                    role: v1::Role::from(token.grant.role).into(),
                     tables: token.grant.tables.iter().flatten().cloned().collect(),
                 }),
                 created_at: token.created_at,
@@ -212,12 +212,14 @@ fn grant_of(grant: Option<v1::Grant>) -> Result<Grant, Status> {
     Grant::new(role, tables).map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
-fn number_of(role: Role) -> v1::Role {
-    match role {
-        Role::Node => v1::Role::Node,
-        Role::Read => v1::Role::Read,
-        Role::Write => v1::Role::Write,
-        Role::Admin => v1::Role::Admin,
+impl From<Role> for v1::Role {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Node => Self::Node,
+            Role::Read => Self::Read,
+            Role::Write => Self::Write,
+            Role::Admin => Self::Admin,
+        }
     }
 }
 

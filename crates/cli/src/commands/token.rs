@@ -82,7 +82,7 @@ fn create(shared: &Shared, args: &CreateArgs) -> Result<(), CliError> {
     let expires_at = args.expires.or(args.days.map(after_days));
     let request = v1::CreateTokenRequest {
         name: args.name.clone(),
-        grant: Some(v1::Grant { role: number_of(args.role).into(), tables: args.table.clone() }),
+        grant: Some(v1::Grant { role: v1::Role::from(args.role).into(), tables: args.table.clone() }),
         expires_at: expires_at.unwrap_or(0),
     };
     let text = match args.remote.administer(async |mut admin| admin.create_token(request).await)? {
@@ -148,15 +148,6 @@ fn line_of_remote(token: v1::Token) -> String {
 fn line(name: &str, allows: &str, created_at: i64, expires_at: Option<i64>) -> String {
     let expires = expires_at.map_or("never".to_owned(), rfc3339);
     format!("{name}  {allows}  made {}  expires {expires}", rfc3339(created_at))
-}
-
-fn number_of(role: Role) -> v1::Role {
-    match role {
-        Role::Node => v1::Role::Node,
-        Role::Read => v1::Role::Read,
-        Role::Write => v1::Role::Write,
-        Role::Admin => v1::Role::Admin,
-    }
 }
 
 fn nanos(duration: Duration) -> i64 {

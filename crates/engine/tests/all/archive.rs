@@ -5,24 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tapebook::{Db, Durability, JournalError, OpenError, Options, Producer, WalOptions, verify};
+use tapebook::{Db, Durability, JournalError, OpenError, Options, Producer, verify};
 use tapebook_vfs::{Fault, FaultPlan, FaultRule, FaultVfs, MemoryVfs, Vfs};
 
 use crate::clients::{Clients, append, check_survivors, send};
 use crate::random::Random;
 use crate::rows::{Row, StoredRow, batch_of, everything};
-use crate::support::{on, open, trades};
-
-const HOUR: Duration = Duration::from_secs(3600);
-
-fn options(vfs: Arc<dyn Vfs>) -> Options {
-    Options {
-        wal: WalOptions { segment_bytes: 64 << 10, payload_bytes_max: 32 << 10, ..WalOptions::default() },
-        memtable_bytes: 16 << 10,
-        journal_retention: Some(24 * HOUR),
-        ..on(vfs)
-    }
-}
+use crate::support::{HOUR, open, trades, with_archive};
 
 fn is_sound(vfs: &Arc<dyn Vfs>) -> u64 {
     let report = verify(vfs, Path::new("/db"), "verify").unwrap_or_else(|error| panic!("{error}"));
@@ -84,7 +73,7 @@ fn the_journal_is_read_from_any_sequence_on() {
     let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
     let mut clients = Clients::new(1);
     for _ in 0..4 {
-        let db = open(options(Arc::clone(&vfs)));
+        let db = open(with_archive(Arc::clone(&vfs)));
         work(&db, &mut clients, 60);
         check_journal(&db, 29);
         db.close().unwrap();
@@ -92,14 +81,14 @@ fn the_journal_is_read_from_any_sequence_on() {
     }
     let log = disk.read_dir(Path::new("/db/wal")).unwrap();
     assert!(!log.iter().any(|entry| entry.name == "0000000001.log"), "the beginning is in the archive alone");
-    let db = open(options(Arc::clone(&vfs)));
+    let db = open(with_archive(Arc::clone(&vfs)));
     check_journal(&db, 7);
 }
 
 #[test]
 fn a_reader_goes_on_in_the_archive_when_the_log_is_purged_under_its_hands() {
     let vfs: Arc<dyn Vfs> = Arc::new(MemoryVfs::new(2));
-    let db = open(Options { memtable_bytes: 4 << 20, ..options(Arc::clone(&vfs)) });
+    let db = open(Options { memtable_bytes: 4 << 20, ..with_archive(Arc::clone(&vfs)) });
     let mut clients = Clients::new(2);
     work(&db, &mut clients, 16);
     let rows = expected(&everything(&db.snapshot()));
@@ -130,7 +119,7 @@ fn archived(disk: &MemoryVfs) -> Vec<PathBuf> {
 fn files_older_than_the_retention_are_dropped_whole() {
     let disk = MemoryVfs::new(3);
     let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
-    let db = open(Options { journal_retention: Some(HOUR), ..options(Arc::clone(&vfs)) });
+    let db = open(Options { journal_retention: Some(HOUR), ..with_archive(Arc::clone(&vfs)) });
     for round in 0..6_u32 {
         append(&db, trades("S", round.into(), round..round + 1));
         db.flush().unwrap();
@@ -156,7 +145,7 @@ fn the_oldest_files_go_when_there_are_more_bytes_than_are_kept() {
     let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
     let bytes =
         || archived(&disk).iter().map(|path| disk.file_bytes(path).unwrap().len() as u64).sum::<u64>();
-    let open = |bytes_max| open(Options { journal_bytes_max: bytes_max, ..options(Arc::clone(&vfs)) });
+    let open = |bytes_max| open(Options { journal_bytes_max: bytes_max, ..with_archive(Arc::clone(&vfs)) });
     let flush = |db: &Db, round: u32| {
         append(db, trades("S", round.into(), round..round + 1));
         db.flush().unwrap();
@@ -190,7 +179,7 @@ fn an_archive_that_was_switched_off_begins_anew() {
     let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
     let mut clients = Clients::new(4);
     let mut sessions = |retention: Option<Duration>| {
-        let db = open(Options { journal_retention: retention, ..options(Arc::clone(&vfs)) });
+        let db = open(Options { journal_retention: retention, ..with_archive(Arc::clone(&vfs)) });
         work(&db, &mut clients, 30);
         db.flush().unwrap();
         let (seq, journal) = (db.snapshot().visible_seq(), journal(&db, 1));
@@ -210,7 +199,7 @@ fn an_archive_that_was_switched_off_begins_anew() {
         matches!(gone, Err(JournalError::Gone { first_seq, .. }) if first_seq == off_until + 1),
         "{gone:?}"
     );
-    let db = open(options(Arc::clone(&vfs)));
+    let db = open(with_archive(Arc::clone(&vfs)));
     let rows = expected(&everything(&db.snapshot()));
     assert_eq!(journal(&db, off_until + 1).unwrap(), rows[off_until as usize..]);
 }
@@ -219,7 +208,7 @@ fn an_archive_that_was_switched_off_begins_anew() {
 fn damage_to_the_archive_is_named() {
     let disk = MemoryVfs::new(5);
     let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
-    let db = open(options(Arc::clone(&vfs)));
+    let db = open(with_archive(Arc::clone(&vfs)));
     work(&db, &mut Clients::new(5), 51);
     db.close().unwrap();
     let files = archived(&disk);
@@ -232,7 +221,7 @@ fn damage_to_the_archive_is_named() {
     damaged.flip_byte(&files[1], 200).unwrap();
     let found = problems(damaged.clone());
     assert!(found.len() == 1 && found[0].contains(files[1].to_str().unwrap()), "{found:?}");
-    let db = open(options(Arc::new(damaged)));
+    let db = open(with_archive(Arc::new(damaged)));
     let error = journal(&db, 1).unwrap_err();
     assert!(error.to_string().contains(files[1].to_str().unwrap()), "{error}");
 
@@ -240,7 +229,7 @@ fn damage_to_the_archive_is_named() {
     missing.remove_file(&files[1]).unwrap();
     let found = problems(missing.clone());
     assert!(found.len() == 1 && found[0].contains("missing"), "{found:?}");
-    let gone = journal(&open(options(Arc::new(missing))), 1).unwrap_err();
+    let gone = journal(&open(with_archive(Arc::new(missing))), 1).unwrap_err();
     assert!(matches!(gone, JournalError::Gone { .. }), "{gone}");
 
     // Where the newest is damaged, nobody can say what comes behind it.
@@ -249,12 +238,12 @@ fn damage_to_the_archive_is_named() {
     let length = newest.file_bytes(path).unwrap().len() as u64;
     newest.flip_byte(path, length - 30).unwrap();
     assert_eq!(problems(newest.clone()).len(), 1);
-    let error = Db::open_with("/db", options(Arc::new(newest.clone()))).unwrap_err();
+    let error = Db::open_with("/db", with_archive(Arc::new(newest.clone()))).unwrap_err();
     assert!(
         matches!(error, OpenError::Archive(_)) && error.to_string().contains(path.to_str().unwrap()),
         "{error}"
     );
-    open(Options { journal_retention: None, ..options(Arc::new(newest)) });
+    open(Options { journal_retention: None, ..with_archive(Arc::new(newest)) });
 }
 
 fn copy_archive(from: &MemoryVfs, to: &MemoryVfs) {
@@ -271,13 +260,13 @@ fn copy_archive(from: &MemoryVfs, to: &MemoryVfs) {
 #[test]
 fn an_archive_may_be_ahead_of_the_files() {
     let disk = MemoryVfs::new(6);
-    let db = open(options(Arc::new(disk.clone())));
+    let db = open(with_archive(Arc::new(disk.clone())));
     let mut clients = Clients::new(6);
     work(&db, &mut clients, 10);
     let before = disk.fork();
     db.flush().unwrap();
     copy_archive(&disk, &before);
-    let db = open(options(Arc::new(before.clone())));
+    let db = open(with_archive(Arc::new(before.clone())));
     check_journal(&db, 5);
     work(&db, &mut clients, 10);
     check_journal(&db, 5);
@@ -291,7 +280,8 @@ fn an_archive_may_be_ahead_of_the_files() {
 #[test]
 fn a_log_that_ends_before_the_archive_is_refused() {
     let disk = MemoryVfs::new(9);
-    let options = |disk: &MemoryVfs| Options { memtable_bytes: 4 << 20, ..options(Arc::new(disk.clone())) };
+    let options =
+        |disk: &MemoryVfs| Options { memtable_bytes: 4 << 20, ..with_archive(Arc::new(disk.clone())) };
     let db = open(options(&disk));
     let mut clients = Clients::new(9);
     work(&db, &mut clients, 5);
@@ -320,7 +310,7 @@ fn a_log_that_ends_before_the_archive_is_refused() {
 #[test]
 fn whole_frames_behind_a_broken_one_do_not_count_for_verify() {
     let disk = MemoryVfs::new(10);
-    let db = open(Options { memtable_bytes: 4 << 20, ..options(Arc::new(disk.clone())) });
+    let db = open(Options { memtable_bytes: 4 << 20, ..with_archive(Arc::new(disk.clone())) });
     let pending: Vec<_> = (0..3_u32)
         .map(|at| db.append(trades("S", at.into(), at..at + 1), Durability::Buffered).unwrap())
         .collect();
@@ -338,14 +328,14 @@ fn whole_frames_behind_a_broken_one_do_not_count_for_verify() {
     let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
     let problems = verify(&vfs, Path::new("/db"), "verify").unwrap().problems;
     assert!(problems.iter().any(|problem| problem.contains("the log ends at entry 2")), "{problems:?}");
-    assert!(Db::open_with("/db", options(vfs)).is_err());
+    assert!(Db::open_with("/db", with_archive(vfs)).is_err());
 }
 
 /// Everything that counts after a failure: what was acknowledged is there, and the journal is what a snapshot shows.
 fn settle(disk: &MemoryVfs, clients: &mut Clients, what: &str) {
     let vfs: Arc<dyn Vfs> = Arc::new(disk.clone());
-    let db =
-        Db::open_with("/db", options(Arc::clone(&vfs))).unwrap_or_else(|error| panic!("{what}: {error}"));
+    let db = Db::open_with("/db", with_archive(Arc::clone(&vfs)))
+        .unwrap_or_else(|error| panic!("{what}: {error}"));
     let survived = everything(&db.snapshot());
     check_survivors(&survived, &[], clients);
     let all = journal(&db, 1).unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -359,7 +349,7 @@ fn settle(disk: &MemoryVfs, clients: &mut Clients, what: &str) {
 
 /// Works until something fails; flushes often, so that segments are purged and files archived at every step.
 fn work_until_failure(fault: &FaultVfs, clients: &mut Clients, batches: u32) {
-    let Ok(db) = Db::open_with("/db", options(Arc::new(fault.clone()))) else { return };
+    let Ok(db) = Db::open_with("/db", with_archive(Arc::new(fault.clone()))) else { return };
     for step in 0..batches {
         let sent = clients.next_batch();
         let works = send(&db, clients, sent, Durability::Synced);
@@ -418,7 +408,7 @@ fn any_call_that_fails_once_leaves_the_whole_journal() {
 #[test]
 fn rows_of_the_journal_are_those_that_were_written() {
     let vfs: Arc<dyn Vfs> = Arc::new(MemoryVfs::new(8));
-    let db = open(options(Arc::clone(&vfs)));
+    let db = open(with_archive(Arc::clone(&vfs)));
     let rows: Vec<Row> = (0..50)
         .map(|n| Row { quote: n % 3 == 0, symbol: format!("S{}", n % 4), ts: 100 - n, number: n as u32 })
         .collect();

@@ -10,31 +10,21 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use tapebook::{
-    Db, Durability, JournalBatch, JournalError, JournalFollower, JournalStart, Options, Producer, WalOptions,
+    Db, Durability, JournalBatch, JournalError, JournalFollower, JournalStart, Options, Producer,
 };
-use tapebook_vfs::{MemoryVfs, Operation, Vfs};
+use tapebook_vfs::{MemoryVfs, Operation};
 
 use crate::clients::{Clients, append};
 use crate::hook::{Gate, HookVfs, is_segment};
 use crate::random::Random;
 use crate::rows::batch_of;
+use crate::support::{HOUR, open, trades, with_archive};
 
 /// The first sequence and the bytes of each batch.
 type Batches = Vec<(u64, Vec<u8>)>;
-use crate::support::{on, open, trades};
 
-const HOUR: Duration = Duration::from_secs(3600);
 /// Longer than any test waits for what must come.
 const LONG: Duration = Duration::from_secs(120);
-
-fn options(vfs: Arc<dyn Vfs>) -> Options {
-    Options {
-        wal: WalOptions { segment_bytes: 64 << 10, payload_bytes_max: 32 << 10, ..WalOptions::default() },
-        memtable_bytes: 16 << 10,
-        journal_retention: Some(24 * HOUR),
-        ..on(vfs)
-    }
-}
 
 fn follow(db: &Arc<Db>, from: JournalStart) -> JournalFollower {
     db.follow(from).unwrap_or_else(|error| panic!("{from:?}: {error}"))
@@ -123,7 +113,7 @@ fn followers_see_every_batch_once_wherever_it_is_read_from() {
         let options = Options {
             journal_retention: archived.then_some(24 * HOUR),
             tail_bytes_max: [0, 3_000, 40_000, 16 << 20][random.below(4) as usize],
-            ..options(Arc::new(MemoryVfs::new(seed)))
+            ..with_archive(Arc::new(MemoryVfs::new(seed)))
         };
         let mut written = Written::default();
         for _ in 0..2 {
@@ -166,7 +156,7 @@ fn followers_see_every_batch_once_wherever_it_is_read_from() {
 
 #[test]
 fn a_place_that_was_not_given_yet_is_refused() {
-    let db = Arc::new(open(options(Arc::new(MemoryVfs::new(1)))));
+    let db = Arc::new(open(with_archive(Arc::new(MemoryVfs::new(1)))));
     append(&db, trades("S", 0, 0..3));
     let ahead = db.follow(JournalStart::Seq(5)).unwrap_err();
     assert!(matches!(ahead, JournalError::Ahead { wanted: 5, next_seq: 4 }), "{ahead}");
@@ -186,7 +176,7 @@ fn without_an_archive_it_is_said_from_where_the_journal_is_kept() {
     let options = |tail_bytes_max| Options {
         journal_retention: None,
         tail_bytes_max,
-        ..options(Arc::new(MemoryVfs::new(2)))
+        ..with_archive(Arc::new(MemoryVfs::new(2)))
     };
     for tail_bytes_max in [0, 1_500] {
         let db = Arc::new(open(options(tail_bytes_max)));
@@ -223,7 +213,7 @@ fn a_time_leads_to_the_first_batch_that_is_not_older() {
         let options = Options {
             journal_retention: archived.then_some(24 * HOUR),
             tail_bytes_max,
-            ..options(Arc::new(disk.clone()))
+            ..with_archive(Arc::new(disk.clone()))
         };
         let db = Arc::new(open(options));
         for at in 0..60_u32 {
@@ -276,7 +266,7 @@ fn a_batch_is_not_followed_before_it_is_synced() {
             at_sync.pass();
         }
     });
-    let db = Arc::new(open(options(Arc::new(vfs))));
+    let db = Arc::new(open(with_archive(Arc::new(vfs))));
     let mut follower = follow(&db, JournalStart::Latest);
     armed.store(1, Ordering::SeqCst);
     thread::scope(|scope| {
@@ -292,7 +282,7 @@ fn a_batch_is_not_followed_before_it_is_synced() {
 
 #[test]
 fn closing_ends_what_follows_and_waits() {
-    let db = Arc::new(open(options(Arc::new(MemoryVfs::new(5)))));
+    let db = Arc::new(open(with_archive(Arc::new(MemoryVfs::new(5)))));
     append(&db, trades("S", 0, 0..2));
     db.flush().unwrap();
     let (mut live, mut stored) = (follow(&db, JournalStart::Latest), follow(&db, JournalStart::Seq(1)));
@@ -332,7 +322,7 @@ fn block_on(future: impl Future<Output = ()>) {
 
 #[test]
 fn a_task_is_woken_once_for_a_group() {
-    let db = Arc::new(open(options(Arc::new(MemoryVfs::new(6)))));
+    let db = Arc::new(open(with_archive(Arc::new(MemoryVfs::new(6)))));
     let follower = follow(&db, JournalStart::Latest);
     let parked = Arc::new(Parked { thread: thread::current(), woken: AtomicU64::new(0) });
     let waker = Waker::from(Arc::clone(&parked));
@@ -358,7 +348,8 @@ fn concurrent_writers_are_followed_without_losing_a_wake_up() {
     const WRITERS: u32 = 3;
     const BATCHES: u32 = 400;
     for (seed, tail_bytes_max) in [(7, 16 << 20), (8, 4_000), (9, 0)] {
-        let options = Options { background: true, tail_bytes_max, ..options(Arc::new(MemoryVfs::new(seed))) };
+        let options =
+            Options { background: true, tail_bytes_max, ..with_archive(Arc::new(MemoryVfs::new(seed))) };
         let db = Arc::new(open(options));
         let all = u64::from(WRITERS * BATCHES) * 3;
         let seen: Mutex<Vec<Batches>> = Mutex::default();

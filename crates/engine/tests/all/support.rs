@@ -1,6 +1,7 @@
 //! What several scenarios need.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tapebook::{Batch, CompactionOptions, Db, Options, Record, Snapshot, Trade, WalOptions};
 use tapebook_vfs::{MemoryVfs, Vfs};
@@ -20,6 +21,18 @@ pub fn on(vfs: Arc<dyn Vfs>) -> Options {
         command: "test".to_owned(),
         max_future: None,
         ..Options::default()
+    }
+}
+
+pub const HOUR: Duration = Duration::from_secs(3600);
+
+/// [`on`] with small segments, and with a journal that is kept for a day.
+pub fn with_archive(vfs: Arc<dyn Vfs>) -> Options {
+    Options {
+        wal: WalOptions { segment_bytes: 64 << 10, payload_bytes_max: 32 << 10, ..WalOptions::default() },
+        memtable_bytes: 16 << 10,
+        journal_retention: Some(24 * HOUR),
+        ..on(vfs)
     }
 }
 

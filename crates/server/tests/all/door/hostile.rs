@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tapebook_market::random::Random;
 use tapebook_server::access::RefusalKind;
 use tapebook_server::{Limits, Server, ServerOptions};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -268,25 +269,8 @@ async fn a_body_without_an_end_is_refused() {
     stop(server).await;
 }
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    fn bytes(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.next() as u8).collect()
-    }
+fn below(random: &mut Random, bound: usize) -> usize {
+    random.below(bound as u64) as usize
 }
 
 /// Nonsense: random bytes, or something right with a few bytes changed, cut or doubled.
@@ -300,17 +284,17 @@ fn nonsense(random: &mut Random) -> Vec<u8> {
         b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n".to_vec(),
         Vec::new(),
     ];
-    let mut bytes = right[random.below(right.len())].clone();
+    let mut bytes = right[below(random, right.len())].clone();
     if bytes.is_empty() {
-        let len = random.below(300);
-        return random.bytes(len);
+        let len = below(random, 300);
+        return (0..len).map(|_| random.next_u64() as u8).collect();
     }
-    for _ in 0..=random.below(4) {
-        let at = random.below(bytes.len());
-        match random.below(4) {
-            0 => bytes[at] = random.next() as u8,
+    for _ in 0..=below(random, 4) {
+        let at = below(random, bytes.len());
+        match below(random, 4) {
+            0 => bytes[at] = random.next_u64() as u8,
             1 => bytes.truncate(at.max(1)),
-            2 => bytes.insert(at, random.next() as u8),
+            2 => bytes.insert(at, random.next_u64() as u8),
             _ => bytes.extend_from_within(at..),
         }
     }
@@ -330,14 +314,14 @@ async fn nonsense_on_every_port_harms_nobody() {
         for (seed, address) in [(1, server.grpc_address()), (2, server.http_address())] {
             let (address, tls) = (address.unwrap(), tls.clone());
             throwing.spawn(async move {
-                let mut random = Random(seed);
+                let mut random = Random::new(seed);
                 for throw in 0.. {
                     let is_over = end.map_or(throw >= THROWS, |end| Instant::now() >= end);
                     if is_over {
                         break;
                     }
                     let bytes = nonsense(&mut random);
-                    let inside = random.below(2) == 0;
+                    let inside = below(&mut random, 2) == 0;
                     throw_at(address, tls.clone().filter(|_| inside), &bytes).await;
                 }
             });
