@@ -71,8 +71,10 @@ may tapebook-import tapebook-record
 may tapebook-proto
 may tapebook-client tapebook-proto tapebook-record
 may tapebook-server tapebook tapebook-import tapebook-objects tapebook-proto tapebook-query tapebook-record tapebook-vfs
-may tapebook-sim tapebook tapebook-lsm tapebook-vfs tapebook-wal
+may tapebook-replication tapebook tapebook-wal
+may tapebook-sim tapebook tapebook-lsm tapebook-replication tapebook-vfs tapebook-wal
 only datafusion tapebook-query
+only openraft tapebook-replication
 only axum tapebook-server
 only prometheus-client tapebook-server
 only object_store tapebook-objects

@@ -54,6 +54,7 @@ fn main() -> Done {
     }
     put("producer_expiry", "one", &[&example(&page, "producer-expiry")?])?;
     put("feed_declaration", "backfill", &[&example(&page, "feed-declaration")?])?;
+    put("membership", "joint", &[&example(&page, "membership")?])?;
     for target in ["log_frame", "log_segment_header", "log_segment_footer", "log_mark"] {
         let name = match target {
             "log_frame" => "frame",

@@ -14,6 +14,7 @@ mod amplification;
 mod appends;
 mod bare;
 mod bulk;
+mod consensus;
 mod input;
 mod insert;
 mod kill;
@@ -36,9 +37,10 @@ use setting::Setting;
 type AnyError = Box<dyn std::error::Error + Send + Sync>;
 type Measurement = fn(&Setting) -> Result<(), AnyError>;
 
-const MEASUREMENTS: [(&str, Measurement); 12] = [
+const MEASUREMENTS: [(&str, Measurement); 13] = [
     ("append", appends::one_writer),
     ("writers", writers::many),
+    ("consensus", consensus::one_and_three),
     ("log", bulk::log_only),
     ("sustained", bulk::sustained),
     ("insert", insert::through_apply),

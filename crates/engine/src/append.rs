@@ -80,23 +80,36 @@ impl Waiters {
 #[derive(Debug)]
 pub(crate) struct Completer {
     completion: Arc<Completion>,
+    /// What the writer hears where nobody tells him anything else.
+    forgotten: fn() -> AppendError,
 }
 
 impl Completer {
     pub(crate) fn new(completion: &Arc<Completion>) -> Self {
-        Self { completion: Arc::clone(completion) }
+        Self { completion: Arc::clone(completion), forgotten: || AppendError::Interrupted }
+    }
+
+    /// Of an entry that is proposed to a cluster, where another leader may drop it.
+    pub(crate) fn in_cluster(completion: &Arc<Completion>) -> Self {
+        Self { completion: Arc::clone(completion), forgotten: || AppendError::LeadershipLost }
     }
 
     /// Sets the outcome and wakes the task; threads are woken by [`Waiters::wake_all`] after the whole group.
     pub(crate) fn complete(self, outcome: Result<Receipt, AppendError>) {
         self.completion.complete(outcome);
     }
+
+    /// Sets the outcome and wakes everybody, for an entry that is not completed with a group.
+    pub(crate) fn complete_alone(self, outcome: Result<Receipt, AppendError>) {
+        self.completion.complete(outcome);
+        self.completion.waiters.wake_all();
+    }
 }
 
 impl Drop for Completer {
     fn drop(&mut self) {
         if self.completion.outcome.get().is_none() {
-            self.completion.complete(Err(AppendError::Interrupted));
+            self.completion.complete(Err((self.forgotten)()));
             self.completion.waiters.wake_all();
         }
     }

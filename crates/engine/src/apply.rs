@@ -14,7 +14,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 use crate::feeds::{FeedRow, Gap, Watch};
 use crate::producers::{Decision, ProducerExpiry};
 use crate::retraction::{self, RetractError, RetractionEntry, RetractionReceipt};
-use crate::state::{Interner, SystemState};
+use crate::state::{Interner, StoredMembership, SystemState};
 use crate::{AppendError, FeedDeclaration, FeedGap, FeedNumbers, Receipt};
 
 /// What a frame takes in the log beside its payload, about.
@@ -79,7 +79,8 @@ impl Applier {
     pub(crate) fn apply_other(&mut self, meta: &FrameMeta, payload: &[u8]) {
         self.begin(meta, payload.len());
         if meta.kind == EntryKind::Membership {
-            self.state.membership = payload.to_vec();
+            let log_id = self.state.applied;
+            self.state.membership = Some(StoredMembership { log_id, bytes: payload.to_vec() });
         }
     }
 

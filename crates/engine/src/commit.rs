@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use tapebook_lsm::snapshot::{HistorySet, Pieces, Snapshot};
 use tapebook_lsm::sstable::Table;
-use tapebook_record::EncodedBatch;
+use tapebook_record::{EncodedBatch, SharedBytes};
 use tapebook_wal::{DurableEntry, DurableSink, EntryKind, FrameMeta, SegmentFacts, WalError};
 
 use crate::append::{Completer, Waiters};
@@ -17,15 +17,18 @@ use crate::producers::ProducerExpiry;
 use crate::retraction::Proposed;
 use crate::{AppendError, FeedDeclaration, FlushError, ProducerRefusal, Receipt};
 
-/// What travels with an entry through the log.
-#[derive(Debug)]
-pub(crate) struct Ticket {
-    pub change: Change,
-    pub completer: Completer,
+/// What travels with an entry through the log: what happens when it is durable.
+pub(crate) enum Ticket {
+    /// Durable is committed, because the database is alone: it is applied at once.
+    Apply { change: Change, completer: Completer },
+    /// Whoever asked is told; applying is another matter.
+    Tell(Box<dyn FnOnce(Result<(), WalError>) + Send>),
+    /// Nobody asks.
+    Quiet,
 }
 
 /// What an entry asks for, decoded already.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Change {
     Batch(EncodedBatch),
     Retraction(Arc<Proposed>),
@@ -232,17 +235,23 @@ impl Committer {
     }
 }
 
-impl DurableSink for Committer {
-    type Ticket = Ticket;
+/// A committed entry, and who waits for its outcome.
+pub(crate) struct ToApply {
+    pub meta: FrameMeta,
+    pub payload: SharedBytes,
+    pub change: Change,
+    pub completer: Option<Completer>,
+}
 
-    fn durable(&self, entries: &mut Vec<DurableEntry<Ticket>>) {
+impl Committer {
+    /// Applies committed entries, in log order, publishes what came of them, and answers their writers.
+    pub(crate) fn apply(&self, entries: Vec<ToApply>) {
         let mut outcomes = Vec::with_capacity(entries.len());
         let mut published = Vec::with_capacity(entries.len());
         let mut committed = self.lock();
         let before = committed.applier.state.last_seq;
         let mut rotated = false;
-        for DurableEntry { meta, payload, ticket, .. } in entries.drain(..) {
-            let Ticket { change, completer } = ticket;
+        for ToApply { meta, payload, change, completer } in entries {
             let batch = match &change {
                 Change::Batch(batch) => Some(batch.clone()),
                 _ => None,
@@ -253,7 +262,7 @@ impl DurableSink for Committer {
                 let batch = JournalBatch { first_seq: *first_seq, index, commit_clock, batch };
                 published.push(Published { batch, gaps: committed.applier.shown_gap_changes() });
             }
-            outcomes.push((outcome, completer));
+            outcomes.extend(completer.map(|completer| (outcome, completer)));
             rotated |= committed.applier.freeze_if_due(&self.bounds);
         }
         *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = facts(&committed.applier);
@@ -272,10 +281,35 @@ impl DurableSink for Committer {
         }
         self.waiters.wake_all();
     }
+}
+
+impl DurableSink for Committer {
+    type Ticket = Ticket;
+
+    fn durable(&self, entries: &mut Vec<DurableEntry<Ticket>>) {
+        let (mut to_apply, mut to_tell) = (Vec::with_capacity(entries.len()), Vec::new());
+        for DurableEntry { meta, payload, ticket, .. } in entries.drain(..) {
+            match ticket {
+                Ticket::Apply { change, completer } => {
+                    to_apply.push(ToApply { meta, payload, change, completer: Some(completer) });
+                }
+                Ticket::Tell(told) => to_tell.push(told),
+                Ticket::Quiet => {}
+            }
+        }
+        if !to_apply.is_empty() {
+            self.apply(to_apply);
+        }
+        to_tell.into_iter().for_each(|told| told(Ok(())));
+    }
 
     fn failed(&self, tickets: Vec<Ticket>, error: &WalError) {
         for ticket in tickets {
-            ticket.completer.complete(Err(AppendError::Log(error.clone())));
+            match ticket {
+                Ticket::Apply { completer, .. } => completer.complete(Err(AppendError::Log(error.clone()))),
+                Ticket::Tell(told) => told(Err(error.clone())),
+                Ticket::Quiet => {}
+            }
         }
         self.waiters.wake_all();
     }

@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use tapebook_lsm::manifest::Version;
 use tapebook_lsm::snapshot::Snapshot;
-use tapebook_record::{Batch, EncodedBatch};
+use tapebook_record::{Batch, EncodedBatch, SharedBytes};
 use tapebook_vfs::{DirLock, Vfs};
-use tapebook_wal::{Proposal, Wal, WalError};
+use tapebook_wal::{EntryKind, Wal};
 
-use crate::append::{Completer, Completion, Durability, PendingAppend};
-use crate::commit::{Change, Committer, Limits, Ticket};
+use crate::append::{Durability, PendingAppend};
+use crate::commit::{Change, Committer, Limits};
 use crate::compact::{self, Compactor};
 use crate::flush::{self, Flusher};
+use crate::open::Mode;
+use crate::proposals::Handing;
 use crate::scrub::{self, Scrubber};
 use crate::stats::{DbStats, OpenReport};
 use crate::{
@@ -38,8 +40,6 @@ pub struct Db {
     pub(crate) options: Options,
     pub(crate) layout: Layout,
     pub(crate) report: OpenReport,
-    pub(crate) term: u64,
-    pub(crate) node_id: u64,
     pub(crate) stalls: AtomicU64,
     pub(crate) stall_nanos: AtomicU64,
     pub(crate) _lock: Box<dyn DirLock>,
@@ -53,7 +53,7 @@ impl Db {
 
     /// Opens a data directory.
     pub fn open_with(dir: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
-        crate::open::open(dir.as_ref(), options)
+        crate::open::open(dir.as_ref(), options, Mode::Alone).map(|opened| opened.db)
     }
 
     /// Appends a batch. With [`Durability::Synced`] and nobody else writing, this thread writes and syncs it, and the
@@ -66,10 +66,6 @@ impl Db {
     }
 
     /// Appends a batch that is encoded already, as [`Db::append`].
-    #[expect(
-        clippy::result_large_err,
-        reason = "the log hands back what it refused, and it is dropped at once"
-    )]
     pub fn append_encoded(
         &self,
         batch: EncodedBatch,
@@ -77,10 +73,11 @@ impl Db {
     ) -> Result<PendingAppend, AppendError> {
         self.check_bounds(&batch)?;
         self.admit()?;
-        self.propose(batch, |wal, proposal, ticket| match durability {
-            Durability::Synced => wal.append(proposal, ticket),
-            Durability::Buffered => wal.enqueue(proposal, ticket),
-        })
+        let handing = match durability {
+            Durability::Synced => Handing::Write,
+            Durability::Buffered => Handing::Queue,
+        };
+        self.propose(batch, handing)
     }
 
     /// Appends a batch from an asynchronous task: the log's own thread writes and syncs it, this one only queues it.
@@ -93,7 +90,7 @@ impl Db {
     pub fn try_submit(&self, batch: EncodedBatch) -> Result<PendingAppend, AppendError> {
         self.check_bounds(&batch)?;
         self.try_admit()?;
-        self.propose(batch, Wal::try_enqueue)
+        self.propose(batch, Handing::TryQueue)
     }
 
     /// Writes and completes everything that was accepted, in this thread. For a database without threads of its own
@@ -245,20 +242,20 @@ impl Db {
         self.committer.check_limits(batch, Limits { symbols_max, producers_max })
     }
 
-    /// Hands a batch to the log, as `hand_over` does that.
-    fn propose(
+    fn propose(&self, batch: EncodedBatch, handing: Handing) -> Result<PendingAppend, AppendError> {
+        let payload = batch.bytes().clone();
+        self.propose_change(EntryKind::Batch, payload, Change::Batch(batch), handing)
+    }
+
+    /// Has a change durable, committed and applied.
+    pub(crate) fn propose_change(
         &self,
-        batch: EncodedBatch,
-        hand_over: impl FnOnce(&Wal<Committer>, Proposal, Ticket) -> Result<(), tapebook_wal::AppendError<Ticket>>,
+        kind: EntryKind,
+        payload: SharedBytes,
+        change: Change,
+        handing: Handing,
     ) -> Result<PendingAppend, AppendError> {
-        let completion = Completion::new(&self.committer.waiters);
-        let proposal = Proposal::batch(self.term, self.node_id, batch.bytes().clone());
-        let ticket = Ticket { change: Change::Batch(batch), completer: Completer::new(&completion) };
-        hand_over(self.wal()?, proposal, ticket).map_err(|refused| match refused.error {
-            WalError::Busy { .. } => AppendError::Busy,
-            error => AppendError::Log(error),
-        })?;
-        Ok(PendingAppend { completion })
+        self.flusher.proposals.propose(&self.committer, self.wal()?, kind, payload, change, handing)
     }
 
     /// Refuses rows that lie too far in the future; a wrong clock or unit would pin whole partitions.

@@ -100,6 +100,24 @@ pub enum OpenError {
         /// The directory.
         path: PathBuf,
     },
+    /// The directory belongs to a node of a cluster, where a database alone must not write.
+    #[error("{}: node {node_id} of a cluster with {voters} voters; start it with `tapebook serve`", path.display())]
+    Clustered {
+        /// The directory.
+        path: PathBuf,
+        /// Which node.
+        node_id: u64,
+        /// How many nodes vote.
+        voters: usize,
+    },
+    /// The membership in the log or the state file does not say what it should.
+    #[error("{}: the membership of the cluster: {source}", path.display())]
+    Membership {
+        /// The directory.
+        path: PathBuf,
+        /// What is wrong.
+        source: DecodeError,
+    },
     /// The first entry of a new database could not be written.
     #[error("cannot write the first entry of the log: {0}")]
     FirstEntry(AppendError),
@@ -145,12 +163,32 @@ pub enum AppendError {
     /// The log refused it or failed. Where it is poisoned, whether the batch survives a restart is unknown.
     #[error(transparent)]
     Log(#[from] WalError),
+    /// Another node leads the cluster, or none does at the moment. Nothing was taken.
+    #[error("this node does not lead the cluster{}", leads(leader))]
+    NotLeader {
+        /// Who does, as far as this node knows, and where it is reached.
+        leader: Option<(u64, String)>,
+    },
+    /// This node was the leader when it took the batch, and another one came before the batch was committed. Whether it is in
+    /// the journal is unknown; sent again with the same number by the same producer, it is there once.
+    #[error(
+        "this node lost the lead before the batch was committed; whether it is in the journal is unknown, and sending it \
+         again under its number settles that"
+    )]
+    LeadershipLost,
     /// A panic ended the commit pipeline. Whether the batch survives a restart is unknown.
     #[error("a panic ended the writing of the log; whether the batch survives a restart is unknown")]
     Interrupted,
     /// The database is closed.
     #[error("the database is closed")]
     Closed,
+}
+
+fn leads(leader: &Option<(u64, String)>) -> String {
+    match leader {
+        Some((node_id, address)) => format!("; node {node_id} at {address} does"),
+        None => "; at the moment no node is known to".to_owned(),
+    }
 }
 
 /// Why MemTables could not be flushed. They stay, and so does the log that holds their rows.

@@ -10,13 +10,14 @@ use tapebook_lsm::manifest::{
     LogRange, PARTITION_AS_FLUSHED, StateFile, StateHeader, StateRef, Version, VersionEdit,
 };
 use tapebook_lsm::sstable::{Table, TableMeta, TableWriter};
-use tapebook_wal::{LogIdentity, Wal};
+use tapebook_wal::{LogId, LogIdentity, Wal};
 
 use crate::apply::Frozen;
 use crate::commit::Committer;
 use crate::compact::Wake;
 use crate::files::{Files, TableStore, describe};
 use crate::producers::IdleProducers;
+use crate::proposals::Proposals;
 use crate::state::{encode_sections, to_manifest};
 use crate::{ArchivingError, FlushError};
 
@@ -36,6 +37,8 @@ pub(crate) struct Flusher {
     pub compaction: Wake,
     /// After a flush it is looked whether producers have been idle for too long.
     pub idle: IdleProducers,
+    /// Where changes of the journal go.
+    pub proposals: Proposals,
 }
 
 impl Flusher {
@@ -65,15 +68,15 @@ impl Flusher {
             files.flushed.add(table, &frozen.state.symbols);
         }
         publish(committer, &written.tables, &frozen);
-        let (memtable, applied_index) = (Arc::downgrade(&frozen.memtable), frozen.state.applied.index);
+        let (memtable, applied) = (Arc::downgrade(&frozen.memtable), frozen.state.applied);
         drop(frozen);
         committer.pinned.add(memtable);
         files.retire(before.state().map(|old| state_name(old.file_id)));
-        let tidied = self.tidy(&mut files, wal, applied_index);
+        let tidied = self.tidy(&mut files, wal, applied);
         committer.flush.lock().leftovers = tidied.err().map(Arc::new);
         drop(files);
         self.compaction.wake();
-        self.idle.propose(committer, wal);
+        self.idle.propose(&self.proposals, committer, wal);
         Ok(true)
     }
 
@@ -101,9 +104,13 @@ impl Flusher {
 
     /// Removes what the new version does without. The rows are safe whatever becomes of this, and what stays is tried
     /// again with the next flush, or by the next open.
-    fn tidy(&self, files: &mut Files, wal: &Wal<Committer>, applied_index: u64) -> Result<(), FlushError> {
+    fn tidy(&self, files: &mut Files, wal: &Wal<Committer>, applied: LogId) -> Result<(), FlushError> {
         files.remove_retired(&self.store)?;
-        wal.purge_through(applied_index)?;
+        match &self.proposals {
+            Proposals::Own { .. } => drop(wal.purge_through(applied.index)?),
+            // Another node may need the entries still.
+            Proposals::Cluster(consensus) => consensus.flushed(applied),
+        }
         let held = files.are_held();
         if let Some(archive) = files.archive.as_mut().filter(|_| !held) {
             archive.retain().map_err(ArchivingError::from)?;

@@ -12,7 +12,7 @@ use tapebook_lsm::snapshot::HistorySet;
 use tapebook_lsm::sstable::{Table, TableIdentity};
 use tapebook_record::{Schemas, SharedBytes};
 use tapebook_vfs::Vfs;
-use tapebook_wal::{EntryKind, LogIdentity, Proposal, RecoveryOptions, Wal};
+use tapebook_wal::{EntryKind, LogId, LogIdentity, Proposal, Recovered, RecoveryOptions, Vote, Wal};
 
 use crate::append::{Completer, Completion, PendingAppend};
 use crate::apply::Applier;
@@ -25,10 +25,12 @@ use crate::history_names::publish_names;
 use crate::journal::Tail;
 use crate::pinned::Pinned;
 use crate::producers::IdleProducers;
+use crate::proposals::Proposals;
 use crate::recovery;
 use crate::replay::Replay;
-use crate::state::{SystemState, decode_state, membership_of_one};
-use crate::{Db, Layout, OpenError, OpenReport, Options};
+use crate::replica::{Consensus, NewReplica};
+use crate::state::{StoredMembership, SystemState, decode_state};
+use crate::{Db, Layout, Membership, OpenError, OpenReport, Options};
 
 /// The node that a database is as long as it is alone.
 const FIRST_NODE: u64 = 1;
@@ -36,7 +38,31 @@ const FIRST_NODE: u64 = 1;
 const FIRST_TERM: u64 = 1;
 const FIRST_EPOCH: u64 = 1;
 
-pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
+/// What a data directory is opened as.
+pub(crate) enum Mode {
+    /// A database that is alone: what is durable is committed.
+    Alone,
+    /// A node's copy of a journal that several nodes may keep.
+    Replica { consensus: Arc<dyn Consensus>, new: Option<NewReplica> },
+}
+
+/// An open database, and what its log said.
+pub(crate) struct Opened {
+    pub db: Db,
+    pub log: OpenedLog,
+}
+
+/// What the log said when it was opened.
+pub(crate) struct OpenedLog {
+    pub vote: Option<Vote>,
+    pub last: LogId,
+    pub before_first: LogId,
+    pub membership: Option<(LogId, Membership)>,
+    pub last_proposed_at: i64,
+    pub commit_index: u64,
+}
+
+pub(crate) fn open(dir: &Path, options: Options, mode: Mode) -> Result<Opened, OpenError> {
     let retention = options.retention.resolve(&Schemas::standard())?;
     let vfs = Arc::clone(&options.vfs);
     let started = vfs.clock().monotonic();
@@ -45,7 +71,11 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
     // Before the lock, which leaves a file behind.
     refuse_foreign(&*vfs, dir)?;
     let lock = vfs.lock_dir(dir, &options.command)?;
-    let (identity, created) = identity(&*vfs, dir)?;
+    let new = match &mode {
+        Mode::Replica { new, .. } => *new,
+        Mode::Alone => None,
+    };
+    let (identity, created) = identity(&*vfs, dir, new)?;
     for folder in [layout.tables(), layout.states()] {
         vfs.create_dir_all(&folder).map_err(|source| io_error("create the directory", &folder, source))?;
     }
@@ -88,8 +118,12 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
         torn: recovered.torn.clone(),
         removed,
     };
-    let first_entry = recovered.state.last_log_id == tapebook_wal::LogId::default();
-    let term = recovered.state.last_log_id.term.max(FIRST_TERM);
+    let first_entry = recovered.state.last_log_id == LogId::default() && new.is_none();
+    let opened_log = opened_log(&layout, &recovered, replay.applier.state.membership.as_ref())?;
+    let proposals = match mode {
+        Mode::Alone => alone(&layout, identity.node_id, &opened_log)?,
+        Mode::Replica { consensus, .. } => Proposals::Cluster(consensus),
+    };
     // Nothing depends on the names, and what is missing now is made with the next conversion.
     let named = publish_names(&*vfs, dir, manifest.version());
     let flushed = FlushedTimes::of(&tables, history.files(), &replay.applier.state.symbols);
@@ -106,8 +140,11 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
         recovered,
         Arc::clone(&committer),
     )?;
+    let mut opened_log = opened_log;
     if first_entry {
         write_first_entry(&wal, &committer, identity.node_id)?;
+        opened_log.last = LogId { term: FIRST_TERM, leader_node: identity.node_id, index: 1 };
+        opened_log.membership = Some((opened_log.last, Membership::of_one(identity.node_id)));
     }
     let files = Files::new(manifest, flushed, archive);
     let flusher = Arc::new(Flusher {
@@ -121,7 +158,8 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
         current: Arc::clone(&files.current),
         files: Mutex::new(files),
         compaction: Wake::default(),
-        idle: IdleProducers { idle_max: options.producer_idle_max, term, node_id: identity.node_id },
+        idle: IdleProducers { idle_max: options.producer_idle_max },
+        proposals,
     });
     let rate = options.compaction_bytes_per_second.filter(|_| options.background);
     let compactor = Compactor::new(Arc::clone(&flusher), options.compaction, retention, rate);
@@ -134,8 +172,6 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
         threads: Vec::new(),
         layout,
         report,
-        term,
-        node_id: identity.node_id,
         stalls: AtomicU64::new(0),
         stall_nanos: AtomicU64::new(0),
         vfs,
@@ -146,11 +182,52 @@ pub(crate) fn open(dir: &Path, options: Options) -> Result<Db, OpenError> {
         db.start_threads().map_err(|source| io_error("start a thread", dir, source))?;
     }
     db.report.took = db.vfs.clock().monotonic().saturating_sub(started);
-    Ok(db)
+    Ok(Opened { db, log: opened_log })
+}
+
+fn opened_log(
+    layout: &Layout,
+    recovered: &Recovered,
+    applied: Option<&StoredMembership>,
+) -> Result<OpenedLog, OpenError> {
+    let state = &recovered.state;
+    let logged = state.membership.as_ref().map(|newest| (newest.log_id, &newest.bytes));
+    let applied = applied.map(|newest| (newest.log_id, &newest.bytes));
+    let newest = logged.into_iter().chain(applied).max_by_key(|(log_id, _)| log_id.index);
+    let membership = match newest {
+        None => None,
+        Some((log_id, bytes)) => {
+            let decoded = Membership::decode(bytes);
+            let path = layout.root().to_owned();
+            Some((log_id, decoded.map_err(|source| OpenError::Membership { path, source })?))
+        }
+    };
+    Ok(OpenedLog {
+        vote: state.vote,
+        last: state.last_log_id,
+        before_first: recovered.segments.first().map_or_else(LogId::default, |oldest| oldest.last_log_id),
+        membership,
+        last_proposed_at: state.last_proposed_at,
+        commit_index: state.commit_index,
+    })
+}
+
+/// A database that is alone leads: in the term of its log where it has led in it before, else in a new one.
+fn alone(layout: &Layout, node_id: u64, log: &OpenedLog) -> Result<Proposals, OpenError> {
+    if let Some((_, membership)) =
+        log.membership.as_ref().filter(|(_, membership)| !membership.is_ruled_by(node_id))
+    {
+        let voters = membership.members.iter().filter(|member| member.votes != 0).count();
+        return Err(OpenError::Clustered { path: layout.root().to_owned(), node_id, voters });
+    }
+    let voted = log.vote.map_or(0, |vote| vote.term);
+    let has_led = log.last.leader_node == node_id && log.last.term >= voted;
+    let term = if has_led { log.last.term } else { log.last.term.max(voted) + 1 };
+    Ok(Proposals::Own { term, node_id })
 }
 
 /// Reads whose directory it is; a new or empty one becomes a database of its own. True where it did.
-fn identity(vfs: &dyn Vfs, dir: &Path) -> Result<(Identity, bool), OpenError> {
+fn identity(vfs: &dyn Vfs, dir: &Path, new: Option<NewReplica>) -> Result<(Identity, bool), OpenError> {
     match Identity::read(vfs, dir) {
         Ok(identity) => {
             let made = vfs
@@ -161,12 +238,12 @@ fn identity(vfs: &dyn Vfs, dir: &Path) -> Result<(Identity, bool), OpenError> {
         }
         Err(StorageError::Missing { .. }) => {
             refuse_foreign(vfs, dir)?;
-            let identity = Identity {
+            let NewReplica { cluster_id, node_id, epoch } = new.unwrap_or_else(|| NewReplica {
                 cluster_id: u128::from(vfs.random_u64()) << 64 | u128::from(vfs.random_u64()),
                 node_id: FIRST_NODE,
                 epoch: FIRST_EPOCH,
-                created_at: vfs.clock().unix_nanos(),
-            };
+            });
+            let identity = Identity { cluster_id, node_id, epoch, created_at: vfs.clock().unix_nanos() };
             identity.write(vfs, dir)?;
             Ok((identity, true))
         }
@@ -317,9 +394,9 @@ fn write_first_entry(
     node_id: u64,
 ) -> Result<(), OpenError> {
     let completion = Completion::new(&committer.waiters);
-    let payload = SharedBytes::from(&*membership_of_one(node_id));
+    let payload = SharedBytes::from(&*Membership::of_one(node_id).encode());
     let proposal = Proposal::entry(EntryKind::Membership, FIRST_TERM, node_id, payload);
-    let ticket = Ticket { change: Change::Other, completer: Completer::new(&completion) };
+    let ticket = Ticket::Apply { change: Change::Other, completer: Completer::new(&completion) };
     wal.append(proposal, ticket).map_err(|refused| refused.error)?;
     PendingAppend { completion }.wait().map_err(OpenError::FirstEntry)?;
     Ok(())

@@ -2,7 +2,12 @@
 //!
 //! One thread reads the log, proves its checksums and decodes the batches; another applies them. Where the database may
 //! have no threads of its own, one does both.
+//!
+//! Only what is committed is applied. As long as nobody but this node votes, every entry is; from the first membership with
+//! other voters on, an entry is once a commit mark says so, and until then it waits, because a later leader may have made it
+//! void.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::{panic, thread};
@@ -17,7 +22,8 @@ use crate::FeedDeclaration;
 use crate::apply::{Applier, MemtableBounds};
 use crate::producers::ProducerExpiry;
 use crate::retraction::RetractionEntry;
-use crate::{Layout, OpenError};
+use crate::state::StoredMembership;
+use crate::{Layout, Membership, OpenError};
 
 /// About so many bytes are handed over at a time: few enough that they are in the second-level cache when they are applied.
 const CHUNK_BYTES: usize = 256 << 10;
@@ -48,20 +54,24 @@ impl Replay {
         threads: bool,
     ) -> Result<Recovered, OpenError> {
         let dir = layout.wal();
+        let membership = self.applier.state.membership.as_ref();
+        let mut uncommitted = Uncommitted::new(identity.node_id, membership);
         if !threads {
-            return Ok(recover(vfs, &dir, identity, options, &mut |entry| {
-                if let Some(decoded) = decode(entry)? {
-                    self.apply(decoded);
-                }
-                Ok(())
-            })?);
+            let recovered = recover(vfs, &dir, identity, options, &mut |entry| {
+                uncommitted.visit(entry, &mut |decoded| self.apply(decoded))
+            })?;
+            uncommitted.finish(&mut |decoded| self.apply(decoded));
+            return Ok(recovered);
         }
         thread::scope(|scope| {
             let (sender, receiver) = sync_channel(CHUNKS_WAITING_MAX);
             let (emptied_sender, emptied) = sync_channel(CHUNKS_WAITING_MAX);
             let applying = scope.spawn(|| self.apply_all(receiver, emptied_sender));
             let mut chunks = Chunks { sender, emptied, chunk: Vec::new(), bytes: 0 };
-            let recovered = recover(vfs, &dir, identity, options, &mut |entry| chunks.visit(entry));
+            let recovered = recover(vfs, &dir, identity, options, &mut |entry| {
+                uncommitted.visit(entry, &mut |decoded| chunks.add(decoded))
+            });
+            uncommitted.finish(&mut |decoded| chunks.add(decoded));
             chunks.hand_over();
             drop(chunks);
             if let Err(panicked) = applying.join() {
@@ -149,6 +159,57 @@ fn decode(entry: RecoveredEntry) -> Result<Option<Decoded>, Box<dyn std::error::
     Ok(Some(Decoded { meta: entry.meta, content }))
 }
 
+/// Entries that may not be applied yet.
+struct Uncommitted {
+    node_id: u64,
+    /// True once the log holds a membership in which other nodes vote.
+    votes_count: bool,
+    /// True where the newest membership has no other voter.
+    alone: bool,
+    waiting: VecDeque<Decoded>,
+}
+
+impl Uncommitted {
+    fn new(node_id: u64, membership: Option<&StoredMembership>) -> Self {
+        // Before the first entry there is none, and that entry is a membership.
+        let decoded = membership.and_then(StoredMembership::decoded);
+        let alone = decoded.is_none_or(|(_, membership)| membership.is_ruled_by(node_id));
+        Self { node_id, votes_count: !alone, alone, waiting: VecDeque::new() }
+    }
+
+    fn visit(&mut self, entry: RecoveredEntry, apply: &mut impl FnMut(Decoded)) -> VisitResult {
+        let RecoveredEntry { meta, .. } = entry;
+        match meta.kind {
+            EntryKind::CommitMark => {
+                while let Some(first) = self.waiting.pop_front_if(|first| first.meta.index <= meta.index) {
+                    apply(first);
+                }
+            }
+            EntryKind::Truncate => {
+                while self.waiting.pop_back_if(|last| last.meta.index > meta.index).is_some() {}
+            }
+            EntryKind::Membership => {
+                self.alone = Membership::decode(&entry.payload)?.is_ruled_by(self.node_id);
+                self.votes_count |= !self.alone;
+            }
+            _ => {}
+        }
+        match decode(entry)? {
+            Some(decoded) if self.votes_count => self.waiting.push_back(decoded),
+            Some(decoded) => apply(decoded),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// At the end of the log, what waits on a node that alone votes is committed: it is durable here.
+    fn finish(&mut self, apply: &mut impl FnMut(Decoded)) {
+        if self.alone {
+            self.waiting.drain(..).for_each(apply);
+        }
+    }
+}
+
 /// Gathers decoded entries for the thread that applies them.
 struct Chunks {
     sender: SyncSender<Vec<Decoded>>,
@@ -159,15 +220,13 @@ struct Chunks {
 }
 
 impl Chunks {
-    fn visit(&mut self, entry: RecoveredEntry) -> VisitResult {
-        let Some(decoded) = decode(entry)? else { return Ok(()) };
+    fn add(&mut self, decoded: Decoded) {
         // Entries without a payload take memory, too.
         self.bytes += decoded.payload_bytes() + size_of::<Decoded>();
         self.chunk.push(decoded);
         if self.bytes >= CHUNK_BYTES {
             self.hand_over();
         }
-        Ok(())
     }
 
     fn hand_over(&mut self) {

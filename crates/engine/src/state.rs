@@ -10,6 +10,7 @@ use tapebook_record::symbol::check_symbol;
 use tapebook_record::{EncodedBatch, Schemas, Symbols};
 use tapebook_wal::LogId;
 
+use crate::Membership;
 use crate::feeds::{Gaps, Positions, decode_gaps, decode_positions, encode_gaps, encode_positions};
 use crate::producers::{PRODUCERS_VERSION, Producers, decode_producers, encode_producers};
 use crate::retraction::{decode_retractions, encode_retractions};
@@ -31,8 +32,23 @@ pub(crate) struct SystemState {
     pub feeds: Positions,
     pub gaps: Gaps,
     pub retractions: Retractions,
-    /// The membership as the consensus layer encodes it.
-    pub membership: Vec<u8>,
+    /// The newest membership; `None` before the first entry.
+    pub membership: Option<StoredMembership>,
+}
+
+/// A membership and the entry that it came from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct StoredMembership {
+    pub log_id: LogId,
+    /// As the entry says it.
+    pub bytes: Vec<u8>,
+}
+
+impl StoredMembership {
+    /// With the nodes that it names; they were looked at before the entry was taken.
+    pub(crate) fn decoded(&self) -> Option<(LogId, Membership)> {
+        Membership::decode(&self.bytes).ok().map(|membership| (self.log_id, membership))
+    }
 }
 
 impl SystemState {
@@ -48,16 +64,35 @@ impl SystemState {
             feeds: Positions::default(),
             gaps: Gaps::default(),
             retractions: Retractions::default(),
-            membership: Vec::new(),
+            membership: None,
         }
     }
 }
 
-/// The membership of a database that is alone: format, one voter. Its bytes are opaque to the log.
-pub(crate) fn membership_of_one(node_id: u64) -> Vec<u8> {
-    let mut encoder = Encoder::new();
-    encoder.u16(1).u32(1).u64(node_id).u8(1).text("");
-    encoder.into_bytes()
+fn encode_membership(membership: Option<&StoredMembership>) -> Vec<u8> {
+    let mut out = Encoder::new();
+    if let Some(StoredMembership { log_id, bytes }) = membership {
+        out.u64(log_id.term).u64(log_id.leader_node).u64(log_id.index).raw(bytes);
+    }
+    out.into_bytes()
+}
+
+fn decode_membership(bytes: &[u8], version: u16) -> Result<Option<StoredMembership>, DecodeError> {
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let mut fields = Decoder::new(bytes);
+    let (log_id, at) = match version {
+        // Of a database that was always alone: the first entry of its log.
+        1 => (LogId { term: 1, leader_node: 1, index: 1 }, 0),
+        _ => {
+            let (term, leader_node, index) = (fields.u64()?, fields.u64()?, fields.u64()?);
+            (LogId { term, leader_node, index }, fields.offset())
+        }
+    };
+    let in_section = |error: DecodeError| DecodeError { offset: at + error.offset, ..error };
+    Membership::decode(&bytes[at..]).map_err(in_section)?;
+    Ok(Some(StoredMembership { log_id, bytes: bytes[at..].to_vec() }))
 }
 
 pub(crate) fn encode_symbols(symbols: &Symbols) -> Vec<u8> {
@@ -103,6 +138,7 @@ pub(crate) fn from_manifest(id: manifest::LogId) -> LogId {
 fn section_version(tag: SectionTag) -> u16 {
     match tag {
         SectionTag::Producers => PRODUCERS_VERSION,
+        SectionTag::Membership => 2,
         _ => 1,
     }
 }
@@ -116,7 +152,7 @@ pub(crate) fn encode_sections(state: &SystemState) -> Vec<StateSection> {
         section(SectionTag::Feeds, encode_positions(&state.feeds)),
         section(SectionTag::Gaps, encode_gaps(&state.gaps)),
         section(SectionTag::Retractions, encode_retractions(&state.retractions)),
-        section(SectionTag::Membership, state.membership.clone()),
+        section(SectionTag::Membership, encode_membership(state.membership.as_ref())),
     ]
 }
 
@@ -144,7 +180,9 @@ pub(crate) fn decode_state(
             SectionTag::Feeds => state.feeds = decode_positions(&section.bytes)?,
             SectionTag::Gaps => state.gaps = decode_gaps(&section.bytes)?,
             SectionTag::Retractions => state.retractions = decode_retractions(&section.bytes)?,
-            SectionTag::Membership => state.membership = section.bytes.clone(),
+            SectionTag::Membership => {
+                state.membership = decode_membership(&section.bytes, section.version)?;
+            }
             _ => return Err(DecodeError { offset: 0, reason: "a section that this program knows" }),
         }
     }

@@ -17,10 +17,11 @@
 //!
 //! Equal seeds give equal runs, down to a hash over every call to the disk; [`check_seed`] gives that hash.
 //!
-//! It does not simulate the network or several nodes.
+//! [`check_cluster`] does the same with three nodes.
 
 #![forbid(unsafe_code)]
 
+mod cluster;
 mod compare;
 mod damage;
 mod dropped;
@@ -43,6 +44,7 @@ use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 
+pub use cluster::{ClusterOutcome, check_cluster};
 pub use faults::FaultKind;
 pub use planted::PlantedBug;
 pub use schedule::Outcome;

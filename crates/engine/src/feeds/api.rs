@@ -10,6 +10,7 @@ use super::numbers::Stream;
 use super::{FeedDeclaration, FeedGap, FeedNumbers};
 use crate::append::{Completer, Completion, PendingAppend};
 use crate::commit::Change;
+use crate::proposals::Handing;
 use crate::{AppendError, Db, ProducerRefusal, Receipt, SystemView};
 
 impl Db {
@@ -31,7 +32,8 @@ impl Db {
         }
         let entry = FeedDeclaration { producer, numbers };
         let payload = SharedBytes::from(&*entry.encode());
-        self.propose_change(EntryKind::FeedDeclaration, payload, Change::DeclareFeed(entry))
+        let change = Change::DeclareFeed(entry);
+        self.propose_change(EntryKind::FeedDeclaration, payload, change, Handing::Write)
     }
 }
 

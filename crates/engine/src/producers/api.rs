@@ -1,11 +1,12 @@
 //! What an open database says of its producers, and ending one.
 
 use tapebook_record::SharedBytes;
-use tapebook_wal::{EntryKind, Proposal};
+use tapebook_wal::EntryKind;
 
 use super::{Expiry, ProducerExpiry, ProducerRefusal, ProducerState};
-use crate::append::{Completer, Completion, PendingAppend};
-use crate::commit::{Change, Ticket};
+use crate::append::PendingAppend;
+use crate::commit::Change;
+use crate::proposals::Handing;
 use crate::{AppendError, Db};
 
 impl Db {
@@ -23,21 +24,6 @@ impl Db {
         let expiry = Expiry { producer: id, epoch: known.epoch, through_number: u64::MAX };
         let entry = ProducerExpiry { expiries: vec![expiry] };
         let payload = SharedBytes::from(&*entry.encode());
-        self.propose_change(EntryKind::ProducerExpiry, payload, Change::Expire(entry))
-    }
-
-    /// Has an entry that is no batch synced and applied.
-    pub(crate) fn propose_change(
-        &self,
-        kind: EntryKind,
-        payload: SharedBytes,
-        change: Change,
-    ) -> Result<PendingAppend, AppendError> {
-        let completion = Completion::new(&self.committer.waiters);
-        let proposal = Proposal::entry(kind, self.term, self.node_id, payload);
-        let ticket = Ticket { change, completer: Completer::new(&completion) };
-        let wal = self.wal.as_deref().ok_or(AppendError::Closed)?;
-        wal.append(proposal, ticket).map_err(|refused| AppendError::Log(refused.error))?;
-        Ok(PendingAppend { completion })
+        self.propose_change(EntryKind::ProducerExpiry, payload, Change::Expire(entry), Handing::Write)
     }
 }

@@ -3,24 +3,23 @@
 use std::time::Duration;
 
 use tapebook_record::SharedBytes;
-use tapebook_wal::{EntryKind, Proposal, Wal};
+use tapebook_wal::{EntryKind, Wal};
 
 use super::{EXPIRIES_MAX, Expiry, ProducerExpiry, Producers};
-use crate::append::{Completer, Completion};
-use crate::commit::{Change, Committer, Ticket};
+use crate::commit::{Change, Committer};
+use crate::proposals::{Handing, Proposals};
 
 /// Proposes idle producers to expire, now and then. Whether they do is decided when the entry is applied.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IdleProducers {
     /// Who was not heard of for so long by the commit clock; `None`: nobody is proposed.
     pub idle_max: Option<Duration>,
-    pub term: u64,
-    pub node_id: u64,
 }
 
 impl IdleProducers {
-    /// Hands an entry to the log where somebody is idle. Where the log does not take it, the next call tries again.
-    pub(crate) fn propose(&self, committer: &Committer, wal: &Wal<Committer>) {
+    /// Proposes an entry where somebody is idle. Where it is not taken, as on a node that does not lead, the next call tries
+    /// again.
+    pub(crate) fn propose(&self, proposals: &Proposals, committer: &Committer, wal: &Wal<Committer>) {
         let Some(idle_max) = self.idle_max else { return };
         let expiries = match committer.lock_sound() {
             Ok(committed) => {
@@ -34,10 +33,9 @@ impl IdleProducers {
         }
         let entry = ProducerExpiry { expiries };
         let payload = SharedBytes::from(&*entry.encode());
-        let proposal = Proposal::entry(EntryKind::ProducerExpiry, self.term, self.node_id, payload);
-        let completion = Completion::new(&committer.waiters);
-        let ticket = Ticket { change: Change::Expire(entry), completer: Completer::new(&completion) };
-        let _ = wal.enqueue(proposal, ticket);
+        let change = Change::Expire(entry);
+        let _ =
+            proposals.propose(committer, wal, EntryKind::ProducerExpiry, payload, change, Handing::TryQueue);
     }
 }
 

@@ -13,6 +13,7 @@ use super::entry::{check_optional_reason, check_reason};
 use super::{RetractError, RetractionEntry};
 use crate::Db;
 use crate::commit::Change;
+use crate::proposals::Handing;
 
 /// Which retraction is meant: by its number, or by its table and range.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -110,7 +111,7 @@ impl Db {
         let payload = SharedBytes::from(&*entry.encode());
         let proposed = Arc::new(Proposed { entry, outcome: OnceLock::new() });
         let change = Change::Retraction(Arc::clone(&proposed));
-        self.propose_change(EntryKind::Retraction, payload, change)?.wait()?;
+        self.propose_change(EntryKind::Retraction, payload, change, Handing::Write)?.wait()?;
         // History that holds what is hidden now, or lacks what is shown again, is written anew.
         self.flusher.compaction.wake();
         proposed.outcome.get().cloned().expect("the outcome is set before the entry is completed")

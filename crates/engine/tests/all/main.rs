@@ -18,6 +18,7 @@ mod producers;
 mod random;
 mod readers;
 mod replay;
+mod replica;
 mod retention;
 mod retraction_crash;
 mod retractions;

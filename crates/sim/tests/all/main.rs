@@ -1,5 +1,6 @@
 //! The fault schedules, the bugs that they must find, and the real process.
 
+mod clusters;
 mod determinism;
 mod planted;
 mod process;

@@ -38,6 +38,10 @@ pub(crate) struct Queue<T> {
     pub closing: bool,
     pub next_index: u64,
     pub last_proposed_at: i64,
+    /// The last entry that is durable, truncations that are not durable yet aside.
+    pub synced_index: u64,
+    /// What truncations keep that are admitted and not durable yet.
+    pub truncations: VecDeque<u64>,
     pub plan: Plan,
     /// Prepared files, the first `reserved` of them promised to admitted entries.
     pub spares: Vec<Spare>,
@@ -82,6 +86,9 @@ impl<T> Queue<T> {
             self.last_proposed_at = self.last_proposed_at.max(proposed_at);
         }
         self.next_index = next_index_behind(self.next_index, proposal.kind, index);
+        if proposal.kind == EntryKind::Truncate {
+            self.truncations.push_back(index);
+        }
         let meta = FrameMeta {
             kind: proposal.kind,
             flags: proposal.flags,

@@ -13,7 +13,7 @@ use super::queue::{Queue, Queued};
 use super::segments::{ClosedSegment, PurgedThrough, Segments};
 use super::stats::Counters;
 use super::tail::Tail;
-use crate::format::frame_bytes;
+use crate::format::{EntryKind, frame_bytes};
 use crate::{DurableEntry, DurableSink, LogIdentity, WalError, WalOptions};
 
 /// Looks at the queue between two reads of the clock; bounds the wait where the clock stands still.
@@ -74,9 +74,11 @@ impl<S: DurableSink> Shared<S> {
         self.synced.store(tail.synced.0, Ordering::Release);
         // Taken before the role is given up: so groups complete in the order in which they were written.
         let mut completion = lock(&self.completion);
+        let truncations = tail.group.iter().filter(|queued| queued.meta.kind == EntryKind::Truncate).count();
         completion.extend(tail.group.drain(..).map(durable_entry));
+        let synced_index = tail.state.last_log_id.index;
         drop(tail);
-        let left = self.give_up_role(written.bytes, written.mark_failed.clone());
+        let left = self.give_up_role(written.bytes, synced_index, truncations, written.mark_failed.clone());
         on_panic.holds_role = false;
         let entries = completion.len();
         self.sink.durable(&mut completion);
@@ -145,8 +147,16 @@ impl<S: DurableSink> Shared<S> {
     }
 
     /// Lets the next group begin. Where the log is poisoned, returns the tickets of all that is still queued.
-    fn give_up_role(&self, bytes: usize, poison: Option<WalError>) -> Vec<S::Ticket> {
+    fn give_up_role(
+        &self,
+        bytes: usize,
+        synced_index: u64,
+        truncations: usize,
+        poison: Option<WalError>,
+    ) -> Vec<S::Ticket> {
         let mut queue = lock(&self.queue);
+        queue.synced_index = synced_index;
+        queue.truncations.drain(..truncations);
         queue.unsynced_bytes = queue.unsynced_bytes.saturating_sub(bytes as u64);
         queue.writing = false;
         let left = if poison.is_some() {

@@ -76,6 +76,8 @@ impl<S: DurableSink> Wal<S> {
             closing: false,
             next_index: state.next_index(),
             last_proposed_at: state.last_proposed_at,
+            synced_index: state.last_log_id.index,
+            truncations: Default::default(),
             plan: Plan::behind(end, &header, options.segment_bytes),
             spares,
             reserved: 0,
@@ -182,6 +184,12 @@ impl<S: DurableSink> Wal<S> {
     /// Everything before this position is durable.
     pub fn synced_position(&self) -> LogPosition {
         LogPosition(self.shared.synced.load(Ordering::Acquire))
+    }
+
+    /// The last entry that is durable and that no truncation on its way makes void.
+    pub fn synced_index(&self) -> u64 {
+        let queue = lock(&self.shared.queue);
+        queue.truncations.iter().copied().fold(queue.synced_index, u64::min)
     }
 
     /// Why the log takes no more entries, where it is poisoned.

@@ -155,3 +155,19 @@ fn recovery_reads_from_where_it_is_asked_to() {
     let beyond = RecoveryOptions { replay_from: 1, durable_index: 61 };
     assert!(matches!(recover_with(&vfs, &beyond), Err(RecoveryError::LostTail { found_index: 60, .. })));
 }
+
+/// The disk has entries that a truncation makes void as soon as it is written: they must not count as durable in between.
+#[test]
+fn what_a_truncation_on_its_way_makes_void_is_not_durable() {
+    let (_, vfs) = disk(8);
+    let (wal, _) = start(&vfs, stepped());
+    for n in 1..=5 {
+        wal.append(batch(payload(n, 100)), n).unwrap();
+    }
+    assert_eq!(wal.synced_index(), 5);
+    wal.enqueue(Proposal::truncate(LogId { term: 1, leader_node: 3, index: 3 }), 0).unwrap();
+    wal.enqueue(batch(payload(6, 100)), 0).unwrap();
+    assert_eq!(wal.synced_index(), 3);
+    wal.drive().unwrap();
+    assert_eq!(wal.synced_index(), 4);
+}

@@ -1,0 +1,90 @@
+//! A database that is one copy of a journal which several nodes keep.
+//!
+//! Alone, a database applies what its log has made durable. A replica may not: an entry counts once a majority has it, and which
+//! ones that are is for the consensus layer to say. So a replica takes the steps apart. It *logs* entries under the places that
+//! the leader gave them, and tells when they are durable; it *applies* them when it is told that they are committed; and it
+//! can *truncate* the end of its log, which no alone database ever does. What it knows of consensus is what its log has to
+//! keep: votes, terms and commit marks.
+//!
+//! Everything else is as in any database: reads, flushes, compaction, backups. What a caller wants to have in the journal
+//! ([`Db::append`](crate::Db::append), [`Db::retract`](crate::Db::retract)…) goes to the [`Consensus`] that the replica was opened with.
+
+mod apply;
+mod entry;
+mod log;
+mod reader;
+mod recent;
+
+pub use entry::{EntryError, EntryOrigin, JournalEntry, ProposedEntry, WaitingWriter};
+pub use log::{LogSummary, Logged};
+pub use reader::{EntriesError, ReplicaReader};
+
+pub use crate::proposals::Consensus;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::open::{self, Mode};
+use crate::{Db, OpenError, Options};
+use log::ReplicaLog;
+
+/// Which node of which cluster an empty data directory becomes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NewReplica {
+    /// The cluster, as its founding node named it.
+    pub cluster_id: u128,
+    /// A node id that no other node ever had.
+    pub node_id: u64,
+    /// The journal's epoch.
+    pub epoch: u64,
+}
+
+/// One node's copy of the journal, driven by consensus. Share it between threads in an `Arc`.
+pub struct Replica {
+    db: Db,
+    log: ReplicaLog,
+}
+
+impl Replica {
+    /// Opens a data directory as a replica. A missing or empty one becomes the node that `new` says, with an empty log that the
+    /// cluster's leader fills; or, where `new` is `None`, the only node of a cluster of its own.
+    ///
+    /// The entries that a commit mark covers are applied; on the only voter all are.
+    pub fn open(
+        dir: impl AsRef<Path>,
+        options: Options,
+        consensus: Arc<dyn Consensus>,
+        new: Option<NewReplica>,
+    ) -> Result<Self, OpenError> {
+        let opened = open::open(dir.as_ref(), options, Mode::Replica { consensus, new })?;
+        let log = ReplicaLog::new(&opened.db, opened.log)?;
+        Ok(Self { db: opened.db, log })
+    }
+
+    /// The database, to read it and to propose changes.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// This node's id.
+    pub fn node_id(&self) -> u64 {
+        self.db.flusher.store.identity.node_id
+    }
+
+    /// The cluster's id.
+    pub fn cluster_id(&self) -> u128 {
+        self.db.flusher.store.identity.cluster_id
+    }
+
+    /// Ends the replica, after everything that was logged is durable.
+    pub fn close(self) -> Result<(), crate::AppendError> {
+        self.log.forget_all();
+        self.db.close()
+    }
+}
+
+impl std::fmt::Debug for Replica {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Replica").field("node_id", &self.node_id()).finish_non_exhaustive()
+    }
+}

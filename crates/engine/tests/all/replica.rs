@@ -1,0 +1,214 @@
+//! A copy of a journal that several nodes keep: what is logged, what is committed, what a restart makes of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tapebook::replica::{
+    Consensus, EntryError, EntryOrigin, JournalEntry, NewReplica, ProposedEntry, Replica, ReplicaReader,
+};
+use tapebook::{AppendError, Durability, Member, Membership, OpenError, Options, Producer, Schemas};
+use tapebook_record::SharedBytes;
+use tapebook_vfs::MemoryVfs;
+use tapebook_wal::{EntryKind, LogId, Vote};
+
+use crate::support::{open, prices, simulated, trades, with_archive};
+
+/// What a new disk's clock shows, about: the journal is kept for a day.
+const NOW: i64 = 1_767_225_600_000_000_000;
+
+/// Nobody decides anything: the tests do.
+struct Undecided;
+
+impl Consensus for Undecided {
+    fn propose(&self, _: ProposedEntry, _: bool) -> Result<(), AppendError> {
+        Err(AppendError::NotLeader { leader: Some((7, "elsewhere:7700".to_owned())) })
+    }
+
+    fn flushed(&self, _: LogId) {}
+}
+
+fn replica(options: Options, new: Option<NewReplica>) -> Replica {
+    Replica::open("/db", options, Arc::new(Undecided), new).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Node 2 of a cluster of three.
+fn second(vfs: &MemoryVfs) -> Replica {
+    replica(with_archive(Arc::new(vfs.clone())), Some(NewReplica { cluster_id: 9, node_id: 2, epoch: 1 }))
+}
+
+fn id(term: u64, leader_node: u64, index: u64) -> LogId {
+    LogId { term, leader_node, index }
+}
+
+fn three_voters() -> JournalEntry {
+    let member = |node_id| Member { node_id, votes: 1, address: format!("n{node_id}:7700") };
+    JournalEntry::membership(&Membership { members: (1..=3).map(member).collect() })
+}
+
+/// A batch of one trade, as it comes from the leader.
+fn batch(number: u32) -> JournalEntry {
+    let producer = Producer { id: 5, epoch: 1, batch_number: u64::from(number) };
+    let encoded = trades("A", i64::from(number), number..number + 1).encode().with_producer(producer);
+    let schemas = Schemas::standard();
+    let origin = EntryOrigin::Wire(&schemas);
+    JournalEntry::decode(EntryKind::Batch, 0, NOW + i64::from(number), encoded.bytes().clone(), origin).unwrap()
+}
+
+/// Logs entries and has them written; how many are durable by what was told.
+fn log(replica: &Replica, entries: Vec<(LogId, JournalEntry)>) {
+    let told = Arc::new(AtomicU64::new(0));
+    let teller = Arc::clone(&told);
+    let done = Box::new(move |outcome: Result<(), _>| {
+        outcome.unwrap();
+        teller.fetch_add(1, Ordering::Relaxed);
+    });
+    replica.log(entries.into_iter().map(|(log_id, entry)| (log_id, entry, None)), done);
+    replica.drive().unwrap();
+    assert_eq!(told.load(Ordering::Relaxed), 1, "told once");
+}
+
+fn apply(replica: &Replica, through: u64) {
+    let from = replica.applied().0.index + 1;
+    let entries = ReplicaReader::default().read(replica, from, through + 1, usize::MAX).unwrap();
+    replica.apply(entries);
+}
+
+/// The numbers of the batches in the journal.
+fn journal(replica: &Replica) -> Vec<u64> {
+    let entries = replica.db().journal(1).unwrap();
+    entries.map(|entry| entry.unwrap().batch.producer().batch_number).collect()
+}
+
+/// The first membership and three batches, the first two committed, on the second node.
+fn begun(vfs: &MemoryVfs) -> Replica {
+    let replica = second(vfs);
+    let entries = (2..=4).map(|index| (id(1, 1, index), batch(index as u32 - 1)));
+    log(&replica, [(id(1, 1, 1), three_voters())].into_iter().chain(entries).collect());
+    apply(&replica, 3);
+    replica.log_commit_mark();
+    replica.drive().unwrap();
+    replica
+}
+
+#[test]
+fn a_restart_applies_what_is_marked_and_no_more() {
+    let vfs = MemoryVfs::new(1);
+    let first = begun(&vfs);
+    assert_eq!(journal(&first), [1, 2]);
+    let hash = first.applied_hash();
+    drop(first);
+
+    let again = second(&vfs);
+    assert_eq!((again.applied().0, again.opened_log().last), (id(1, 1, 3), id(1, 1, 4)));
+    assert_eq!(again.applied_hash(), hash);
+    assert_eq!(journal(&again), [1, 2], "the third batch may be void");
+    apply(&again, 4);
+    assert_eq!(journal(&again), [1, 2, 3]);
+}
+
+#[test]
+fn an_end_that_a_later_leader_made_void_is_never_seen() {
+    let vfs = MemoryVfs::new(2);
+    let first = begun(&vfs);
+    first.truncate_after(id(1, 1, 3)).unwrap();
+    log(&first, vec![(id(2, 3, 4), batch(7)), (id(2, 3, 5), batch(8))]);
+    // The producer's numbers must follow: both are turned away, and count as entries.
+    apply(&first, 5);
+    assert_eq!((journal(&first), first.applied().0), (vec![1, 2], id(2, 3, 5)));
+    log(&first, vec![(id(2, 3, 6), batch(3))]);
+    apply(&first, 6);
+    first.db().flush().unwrap();
+    assert_eq!(journal(&first), [1, 2, 3], "from the archive");
+    let shown = prices(&first.db().snapshot(), "A");
+    drop(first);
+
+    let again = second(&vfs);
+    assert_eq!((again.applied().0, journal(&again)), (id(2, 3, 6), vec![1, 2, 3]));
+    assert_eq!(prices(&again.db().snapshot(), "A"), shown);
+    assert_eq!(shown, [(1, 1, 1.0), (2, 2, 2.0), (3, 3, 3.0)]);
+}
+
+#[test]
+fn what_is_read_of_the_log_is_what_counts_however_late_a_truncation_is_written() {
+    let vfs = MemoryVfs::new(3);
+    drop(begun(&vfs));
+    let again = second(&vfs);
+    // Nothing of this is on the disk yet, where the old fourth entry still is.
+    again.truncate_after(id(1, 1, 3)).unwrap();
+    again.log([(id(2, 3, 4), batch(9), None), (id(2, 3, 5), batch(10), None)], Box::new(|_| {}));
+    let mut reader = ReplicaReader::default();
+    let mut read = Vec::new();
+    while read.len() < 3 {
+        let from = 3 + read.len() as u64;
+        read.extend(reader.read(&again, from, 6, usize::MAX).unwrap().into_iter().map(|(log_id, _)| log_id));
+    }
+    assert_eq!(read, [id(1, 1, 3), id(2, 3, 4), id(2, 3, 5)]);
+    assert_eq!(again.durable_index(), 3, "what comes behind a truncation is durable when that is");
+    again.drive().unwrap();
+    assert_eq!(again.durable_index(), 5);
+}
+
+#[test]
+fn a_vote_survives_and_is_told_when_it_is_durable() {
+    let vfs = MemoryVfs::new(4);
+    let vote = Vote { term: 4, node: 3, committed: false };
+    let first = begun(&vfs);
+    let told = Arc::new(AtomicU64::new(0));
+    let teller = Arc::clone(&told);
+    first
+        .log_vote(vote, Box::new(move |outcome| teller.store(u64::from(outcome.is_ok()), Ordering::Relaxed)));
+    assert_eq!(told.load(Ordering::Relaxed), 0, "nothing is written yet");
+    first.drive().unwrap();
+    assert_eq!(told.load(Ordering::Relaxed), 1);
+    drop(first);
+    assert_eq!(second(&vfs).opened_log().vote, Some(vote));
+}
+
+#[test]
+fn a_database_that_was_alone_becomes_a_replica_and_is_one_again() {
+    let vfs = MemoryVfs::new(5);
+    let alone = open(simulated(&vfs));
+    alone.append(trades("A", 10, 10..12), Durability::Synced).unwrap().wait().unwrap();
+    alone.flush().unwrap();
+    alone.append(trades("A", 12, 12..13), Durability::Synced).unwrap().wait().unwrap();
+    let shown = prices(&alone.snapshot(), "A");
+    drop(alone);
+
+    let replica = replica(simulated(&vfs), None);
+    assert_eq!(prices(&replica.db().snapshot(), "A"), shown, "nobody else votes, so all of it is committed");
+    let last = replica.opened_log().last;
+    assert_eq!((replica.applied().0, last.term, last.leader_node), (last, 1, 1));
+    let refused = replica.db().append(trades("A", 13, 13..14), Durability::Synced).unwrap_err();
+    assert_eq!(refused.to_string(), "this node does not lead the cluster; node 7 at elsewhere:7700 does");
+    log(&replica, vec![(id(2, 1, last.index + 1), JournalEntry::blank())]);
+    apply(&replica, last.index + 1);
+    drop(replica);
+
+    let alone = open(simulated(&vfs));
+    let receipt = alone.append(trades("A", 13, 13..14), Durability::Synced).unwrap().wait().unwrap();
+    assert_eq!(receipt.first_seq, 4);
+}
+
+#[test]
+fn a_node_of_a_cluster_is_not_opened_as_if_it_were_alone() {
+    let vfs = MemoryVfs::new(6);
+    drop(begun(&vfs));
+    let error = tapebook::Db::open_with("/db", simulated(&vfs)).unwrap_err();
+    assert!(matches!(error, OpenError::Clustered { node_id: 2, voters: 3, .. }), "{error}");
+    assert_eq!(error.to_string(), "/db: node 2 of a cluster with 3 voters; start it with `tapebook serve`");
+}
+
+#[test]
+fn a_batch_that_changed_on_its_way_is_refused() {
+    let encoded = trades("A", 1, 1..3).encode();
+    let schemas = Schemas::standard();
+    for at in 0..encoded.bytes().len() {
+        let mut bytes = encoded.bytes().to_vec();
+        bytes[at] ^= 0x10;
+        let payload = SharedBytes::from(&*bytes);
+        let refused = JournalEntry::decode(EntryKind::Batch, 0, 1, payload, EntryOrigin::Wire(&schemas));
+        assert!(matches!(refused, Err(EntryError::Batch(_))), "byte {at}");
+    }
+    let note = JournalEntry::decode(EntryKind::Vote, 0, 1, SharedBytes::default(), EntryOrigin::Log);
+    assert_eq!(note.unwrap_err().to_string(), "a vote is not an entry");
+}
