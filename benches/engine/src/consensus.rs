@@ -13,12 +13,13 @@ use std::time::{Duration, Instant};
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
-use tapebook::replica::{NewReplica, Replica};
+use tapebook::replica::{NewReplica, Replica, ReplicaSnapshot};
 use tapebook::{Db, Options};
 use tapebook_replication::{
     AppendAnswer, AppendRequest, Lane, Node, NodeError, NodeOptions, Peer, PeerError, Role, TransferRequest,
     Transport, VoteAnswer, VoteRequest,
 };
+use tapebook_wal::Vote;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinSet;
 
@@ -164,7 +165,7 @@ impl Started {
         let (dir, transport) = (dir.to_owned(), Arc::new(InProcess { cluster: Arc::clone(cluster) }));
         let (sender, started) = std::sync::mpsc::sync_channel(1);
         handle.spawn(async move {
-            let options = NodeOptions { seed: node_id, ..NodeOptions::default() };
+            let options = NodeOptions { seed: node_id, log_entries_kept: u64::MAX, ..NodeOptions::default() };
             let open = |consensus| Replica::open(dir, Options::default(), consensus, new);
             let _ = sender.send(Node::start(options, transport, open).await);
         });
@@ -255,6 +256,12 @@ impl Peer for Reached {
 
     fn pre_vote(&self, request: VoteRequest) -> BoxFuture<'static, Result<VoteAnswer, PeerError>> {
         self.call(move |node| async move { node.pre_vote(request).await })
+    }
+
+    fn send_snapshot(&self, _: Vote, _: Arc<ReplicaSnapshot>) -> BoxFuture<'static, Result<Vote, PeerError>> {
+        // The log is kept whole for as long as this runs.
+        let (node_id, reason) = (self.node_id, "snapshots are not sent here".to_owned());
+        async move { Err(PeerError { node_id, address: "here".to_owned(), reason }) }.boxed()
     }
 
     fn transfer(&self, request: TransferRequest) -> BoxFuture<'static, Result<(), PeerError>> {

@@ -75,6 +75,16 @@ impl Applier {
         }
     }
 
+    /// Goes on from a state that came from another node; what was in memory is in its files. Returns the MemTables that were
+    /// here.
+    pub(crate) fn begin_anew(&mut self, state: SystemState) -> Vec<Arc<MemTable>> {
+        let mut before: Vec<_> = self.frozen.drain(..).map(|frozen| frozen.memtable).collect();
+        let next = Arc::new(MemTable::new(self.memtables));
+        before.push(std::mem::replace(&mut self.active, next));
+        *self = Self { active: Arc::clone(&self.active), memtables: self.memtables + 1, ..Self::new(state) };
+        before
+    }
+
     /// Takes note of an entry that holds no rows.
     pub(crate) fn apply_other(&mut self, meta: &FrameMeta, payload: &[u8]) {
         self.begin(meta, payload.len());

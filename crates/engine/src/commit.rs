@@ -15,6 +15,7 @@ use crate::journal::{JournalBatch, Published, Tail};
 use crate::pinned::Pinned;
 use crate::producers::ProducerExpiry;
 use crate::retraction::Proposed;
+use crate::state::SystemState;
 use crate::{AppendError, FeedDeclaration, FlushError, ProducerRefusal, Receipt};
 
 /// What travels with an entry through the log: what happens when it is durable.
@@ -223,6 +224,26 @@ impl Committer {
     /// As [`Committer::lock`], for whoever would carry a half-applied batch to the disk.
     pub(crate) fn lock_sound(&self) -> Result<MutexGuard<'_, Committed>, FlushError> {
         self.committed.lock().map_err(|_| FlushError::Interrupted)
+    }
+
+    /// Puts another node's state and files in the place of everything that is here, and publishes them.
+    pub(crate) fn begin_anew(
+        &self,
+        state: SystemState,
+        tables: Vec<Arc<Table>>,
+        history: HistorySet,
+    ) -> Result<(), FlushError> {
+        let mut committed = self.lock_sound()?;
+        let last_seq = state.last_seq;
+        let before = committed.applier.begin_anew(state);
+        (committed.tables, committed.history) = (tables, history);
+        *self.facts.lock().unwrap_or_else(PoisonError::into_inner) = facts(&committed.applier);
+        self.producers.store(committed.applier.state.producers.len(), Ordering::Release);
+        self.publish_pieces(&mut committed);
+        drop(committed);
+        self.tail.skip_to(last_seq);
+        before.into_iter().for_each(|memtable| self.pinned.add(Arc::downgrade(&memtable)));
+        Ok(())
     }
 
     /// Publishes files and MemTables anew, after either has changed.

@@ -47,7 +47,7 @@ pub(crate) struct Compactor {
 
 /// What is kept from one step to the next.
 #[derive(Debug, Default)]
-struct Known {
+pub(crate) struct Known {
     files: OpenFiles,
     /// When something last came for each partition, by the monotonic clock; what is there when the database is opened
     /// came then.
@@ -139,6 +139,14 @@ impl Compactor {
             known: Mutex::default(),
             done: Mutex::default(),
         }
+    }
+
+    /// Waits until no step is taken, and lets none begin as long as the answer is held; `None` where a panic ended one. What was
+    /// known of the files is forgotten.
+    pub(crate) fn hold(&self) -> Option<MutexGuard<'_, Known>> {
+        let mut known = self.known.lock().ok()?;
+        *known = Known::default();
+        Some(known)
     }
 
     /// Takes one step towards the goal; false where there is none to take.

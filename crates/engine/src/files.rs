@@ -76,6 +76,12 @@ impl Files {
         })
     }
 
+    /// No number below this is given from now on.
+    pub(crate) fn skip_ids(&mut self, next_file_id: u64) {
+        self.next_file_id = self.next_file_id.max(next_file_id);
+        self.unused.clear();
+    }
+
     /// Gives back numbers whose files no version names. What is left of the files is removed when the number is used
     /// again, or by the next open.
     pub(crate) fn give_back(&mut self, ids: impl IntoIterator<Item = u64>) {
@@ -276,11 +282,11 @@ impl TableStore {
         Ok(())
     }
 
-    fn table_identity(&self, file_id: u64) -> TableIdentity {
+    pub(crate) fn table_identity(&self, file_id: u64) -> TableIdentity {
         TableIdentity { cluster_id: self.identity.cluster_id, file_id }
     }
 
-    fn history_identity(&self, file_id: u64) -> HistoryIdentity {
+    pub(crate) fn history_identity(&self, file_id: u64) -> HistoryIdentity {
         HistoryIdentity { cluster_id: self.identity.cluster_id, file_id }
     }
 }

@@ -15,6 +15,7 @@ use tapebook_lsm::manifest::layout::{STATE_FOLDER, TABLES_FOLDER, history_name, 
 /// history/TABLE/        the history files again, by the names that other programs read them by
 /// state/                state files
 /// archive/              the journal, as far back as it is kept
+/// incoming/             files of another node, until they are installed
 /// ```
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -50,6 +51,11 @@ impl Layout {
     /// The directory of the state files.
     pub fn states(&self) -> PathBuf {
         self.root.join(STATE_FOLDER)
+    }
+
+    /// Where files of another node lie until they are installed.
+    pub fn incoming(&self) -> PathBuf {
+        self.root.join("incoming")
     }
 
     /// An SSTable.

@@ -27,8 +27,8 @@ use crate::pinned::Pinned;
 use crate::producers::IdleProducers;
 use crate::proposals::Proposals;
 use crate::recovery;
-use crate::replay::Replay;
-use crate::replica::{Consensus, NewReplica};
+use crate::replay::{Jump, Replay};
+use crate::replica::{Consensus, NewReplica, move_installed};
 use crate::state::{StoredMembership, SystemState, decode_state};
 use crate::{Db, Layout, Membership, OpenError, OpenReport, Options};
 
@@ -81,9 +81,9 @@ pub(crate) fn open(dir: &Path, options: Options, mode: Mode) -> Result<Opened, O
     }
     let manifest = open_manifest(&vfs, dir, identity, created)?;
     let version = Arc::clone(manifest.version());
-    let tables = open_tables(&*vfs, &layout, identity, &version)?;
+    move_installed(&*vfs, &layout, &version)?;
     let state = read_state(&*vfs, dir, &identity, &version)?;
-    let history = open_history(&*vfs, &layout, identity, &version, &state.schemas)?;
+    let (tables, history) = open_files(&*vfs, &layout, identity, &version, &state.schemas)?;
     let log = LogIdentity { cluster_id: identity.cluster_id, node_id: identity.node_id };
     let archive = match options.journal_retention {
         Some(age_max) => {
@@ -119,7 +119,11 @@ pub(crate) fn open(dir: &Path, options: Options, mode: Mode) -> Result<Opened, O
         removed,
     };
     let first_entry = recovered.state.last_log_id == LogId::default() && new.is_none();
-    let opened_log = opened_log(&layout, &recovered, replay.applier.state.membership.as_ref())?;
+    // A snapshot that was to take the place of the entries behind the log's end was not installed.
+    let undone =
+        replay.jump.filter(|jump| jump.to.index > version.state().map_or(0, |state| state.applied.index));
+    let opened_log =
+        opened_log(&layout, &recovered, &version, undone, replay.applier.state.membership.as_ref())?;
     let proposals = match mode {
         Mode::Alone => alone(&layout, identity.node_id, &opened_log)?,
         Mode::Replica { consensus, .. } => Proposals::Cluster(consensus),
@@ -140,6 +144,9 @@ pub(crate) fn open(dir: &Path, options: Options, mode: Mode) -> Result<Opened, O
         recovered,
         Arc::clone(&committer),
     )?;
+    if let Some(jump) = undone {
+        wal.append(Proposal::truncate(jump.from), Ticket::Quiet).map_err(|refused| refused.error)?;
+    }
     let mut opened_log = opened_log;
     if first_entry {
         write_first_entry(&wal, &committer, identity.node_id)?;
@@ -188,6 +195,8 @@ pub(crate) fn open(dir: &Path, options: Options, mode: Mode) -> Result<Opened, O
 fn opened_log(
     layout: &Layout,
     recovered: &Recovered,
+    version: &Version,
+    undone: Option<Jump>,
     applied: Option<&StoredMembership>,
 ) -> Result<OpenedLog, OpenError> {
     let state = &recovered.state;
@@ -204,12 +213,20 @@ fn opened_log(
     };
     Ok(OpenedLog {
         vote: state.vote,
-        last: state.last_log_id,
-        before_first: recovered.segments.first().map_or_else(LogId::default, |oldest| oldest.last_log_id),
+        last: undone.map_or(state.last_log_id, |jump| jump.from),
+        before_first: before_first(recovered, version),
         membership,
         last_proposed_at: state.last_proposed_at,
         commit_index: state.commit_index,
     })
+}
+
+/// The entry before the first one that the log has, and all behind: the one before its oldest segment, or where it jumped to.
+fn before_first(recovered: &Recovered, version: &Version) -> LogId {
+    let oldest = recovered.segments.first().map_or_else(LogId::default, |oldest| oldest.last_log_id);
+    let applied = version.state().map_or(0, |state| state.applied.index);
+    let jumped = recovered.state.purge.filter(|purge| purge.index <= applied);
+    jumped.filter(|jumped| jumped.index > oldest.index).unwrap_or(oldest)
 }
 
 /// A database that is alone leads: in the term of its log where it has led in it before, else in a new one.
@@ -297,6 +314,18 @@ fn open_manifest(
     }
     let (manifest, _) = Manifest::open(Arc::clone(vfs), dir, identity)?;
     Ok(manifest)
+}
+
+/// Opens every SSTable and history file that a version names.
+pub(crate) fn open_files(
+    vfs: &dyn Vfs,
+    layout: &Layout,
+    identity: Identity,
+    version: &Version,
+    schemas: &Schemas,
+) -> Result<(Vec<Arc<Table>>, HistorySet), OpenError> {
+    let tables = open_tables(vfs, layout, identity, version)?;
+    Ok((tables, open_history(vfs, layout, identity, version, schemas)?))
 }
 
 fn open_tables(

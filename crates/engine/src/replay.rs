@@ -15,7 +15,8 @@ use std::{panic, thread};
 use tapebook_record::{EncodedBatch, SharedBytes};
 use tapebook_vfs::Vfs;
 use tapebook_wal::{
-    EntryKind, FrameMeta, LogIdentity, Recovered, RecoveredEntry, RecoveryOptions, VisitResult, recover,
+    EntryKind, FrameMeta, LogId, LogIdentity, Recovered, RecoveredEntry, RecoveryOptions, VisitResult,
+    recover,
 };
 
 use crate::FeedDeclaration;
@@ -36,11 +37,20 @@ pub(crate) struct Replay {
     pub bounds: MemtableBounds,
     pub entries: u64,
     pub bytes: u64,
+    /// Where the log left out entries last, for a snapshot of another node, unless that was taken back.
+    pub jump: Option<Jump>,
+}
+
+/// Entries that the log left out: those between both.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Jump {
+    pub from: LogId,
+    pub to: LogId,
 }
 
 impl Replay {
     pub(crate) fn new(applier: Applier, bounds: MemtableBounds) -> Self {
-        Self { applier, bounds, entries: 0, bytes: 0 }
+        Self { applier, bounds, entries: 0, bytes: 0, jump: None }
     }
 
     /// Recovers the log in `layout` and applies all its entries from `options.replay_from` on. After an error, what was
@@ -55,15 +65,17 @@ impl Replay {
     ) -> Result<Recovered, OpenError> {
         let dir = layout.wal();
         let membership = self.applier.state.membership.as_ref();
-        let mut uncommitted = Uncommitted::new(identity.node_id, membership);
+        let applied = self.applier.state.applied;
+        let mut uncommitted = Uncommitted::new(identity.node_id, applied, membership);
         if !threads {
             let recovered = recover(vfs, &dir, identity, options, &mut |entry| {
                 uncommitted.visit(entry, &mut |decoded| self.apply(decoded))
             })?;
+            self.jump = uncommitted.jump;
             uncommitted.finish(&mut |decoded| self.apply(decoded));
             return Ok(recovered);
         }
-        thread::scope(|scope| {
+        let (recovered, jump) = thread::scope(|scope| {
             let (sender, receiver) = sync_channel(CHUNKS_WAITING_MAX);
             let (emptied_sender, emptied) = sync_channel(CHUNKS_WAITING_MAX);
             let applying = scope.spawn(|| self.apply_all(receiver, emptied_sender));
@@ -77,8 +89,10 @@ impl Replay {
             if let Err(panicked) = applying.join() {
                 panic::resume_unwind(panicked);
             }
-            Ok(recovered?)
-        })
+            Ok::<_, OpenError>((recovered?, uncommitted.jump))
+        })?;
+        self.jump = jump;
+        Ok(recovered)
     }
 
     fn apply_all(&mut self, chunks: Receiver<Vec<Decoded>>, emptied: SyncSender<Vec<Decoded>>) {
@@ -167,19 +181,27 @@ struct Uncommitted {
     /// True where the newest membership has no other voter.
     alone: bool,
     waiting: VecDeque<Decoded>,
+    /// The last entry before what comes next.
+    last: LogId,
+    jump: Option<Jump>,
 }
 
 impl Uncommitted {
-    fn new(node_id: u64, membership: Option<&StoredMembership>) -> Self {
+    fn new(node_id: u64, applied: LogId, membership: Option<&StoredMembership>) -> Self {
         // Before the first entry there is none, and that entry is a membership.
         let decoded = membership.and_then(StoredMembership::decoded);
         let alone = decoded.is_none_or(|(_, membership)| membership.is_ruled_by(node_id));
-        Self { node_id, votes_count: !alone, alone, waiting: VecDeque::new() }
+        Self { node_id, votes_count: !alone, alone, waiting: VecDeque::new(), last: applied, jump: None }
     }
 
     fn visit(&mut self, entry: RecoveredEntry, apply: &mut impl FnMut(Decoded)) -> VisitResult {
         let RecoveredEntry { meta, .. } = entry;
+        let log_id = LogId { term: meta.term, leader_node: meta.leader_node, index: meta.index };
         match meta.kind {
+            EntryKind::Purge if log_id.index > self.last.index => {
+                self.jump = Some(Jump { from: self.last, to: log_id });
+                self.last = log_id;
+            }
             EntryKind::CommitMark => {
                 while let Some(first) = self.waiting.pop_front_if(|first| first.meta.index <= meta.index) {
                     apply(first);
@@ -187,12 +209,17 @@ impl Uncommitted {
             }
             EntryKind::Truncate => {
                 while self.waiting.pop_back_if(|last| last.meta.index > meta.index).is_some() {}
+                self.jump = self.jump.filter(|jump| jump.to.index <= meta.index);
+                self.last = log_id;
             }
             EntryKind::Membership => {
                 self.alone = Membership::decode(&entry.payload)?.is_ruled_by(self.node_id);
                 self.votes_count |= !self.alone;
             }
             _ => {}
+        }
+        if meta.kind.is_entry() {
+            self.last = log_id;
         }
         match decode(entry)? {
             Some(decoded) if self.votes_count => self.waiting.push_back(decoded),

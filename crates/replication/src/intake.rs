@@ -2,13 +2,13 @@
 //!
 //! What waits is handed over together, so that a thousand small batches cost the library one message and the log one group.
 
+use std::any::Any;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use futures::StreamExt;
 use tapebook::AppendError;
 use tapebook::replica::{Consensus, ProposedEntry};
 use tapebook_wal::LogId;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::entry::Proposed;
 use crate::raft::Raft;
@@ -20,7 +20,7 @@ const WAITING_BYTES_MAX: usize = 16 << 20;
 const ENTRY_BYTES: usize = 256;
 /// Entries that are handed over together at most.
 const TOGETHER_MAX: usize = 4096;
-/// Hand-overs whose entries are not all applied yet, at most.
+/// Hand-overs some of whose entries are not applied yet, at most.
 const HANDED_OVER_MAX: usize = 32;
 
 /// Who leads, as far as this node knows.
@@ -42,6 +42,7 @@ pub(crate) struct Intake {
     room: Condvar,
     /// Something waits.
     waiting: Notify,
+    flushed: watch::Sender<LogId>,
 }
 
 #[derive(Default)]
@@ -54,7 +55,12 @@ struct Queue {
 
 impl Intake {
     pub fn new() -> Arc<Self> {
-        Arc::new(Self { queue: Mutex::default(), room: Condvar::new(), waiting: Notify::new() })
+        Arc::new(Self {
+            queue: Mutex::default(),
+            room: Condvar::new(),
+            waiting: Notify::new(),
+            flushed: watch::Sender::new(LogId::default()),
+        })
     }
 
     /// Who leads from now on. Where it is not this node, what waits is refused.
@@ -85,19 +91,26 @@ impl Intake {
         refuse(refused, Some(AppendError::Closed));
     }
 
+    /// How far files reach, as that changes.
+    pub fn flushed(&self) -> watch::Receiver<LogId> {
+        self.flushed.subscribe()
+    }
+
     /// Hands over what comes, until the intake is closed.
     pub async fn hand_over(self: Arc<Self>, raft: openraft::Raft<Raft, StateMachine>) {
         let handed_over = Arc::new(Semaphore::new(HANDED_OVER_MAX));
         loop {
             let Some(entries) = self.next().await else { return };
             let Ok(permit) = Arc::clone(&handed_over).acquire_owned().await else { return };
-            let proposed = entries.into_iter().map(Proposed);
-            // Entries that are not taken are dropped, and whoever waits for one hears of it.
-            let Ok(mut outcomes) = raft.client_write_many(proposed).await else { return };
-            tokio::spawn(async move {
-                while outcomes.next().await.is_some() {}
-                drop(permit);
+            let permit: Arc<dyn Any + Send + Sync> = Arc::new(permit);
+            let proposed = entries.into_iter().map(|mut proposed| {
+                proposed.waiting.hold(Arc::clone(&permit));
+                Proposed(proposed)
             });
+            // The writers hear of their outcomes when entries are applied or dropped, and from nobody else.
+            if raft.client_write_many(proposed).await.is_err() {
+                return;
+            }
         }
     }
 
@@ -152,8 +165,9 @@ impl Consensus for Intake {
         Ok(())
     }
 
-    /// The log is kept whole: a follower that lacks entries gets them from nowhere else.
-    fn flushed(&self, _: LogId) {}
+    fn flushed(&self, through: LogId) {
+        self.flushed.send_replace(through);
+    }
 }
 
 impl Queue {

@@ -28,4 +28,4 @@ pub use messages::{AppendAnswer, AppendRequest, TransferRequest, VoteAnswer, Vot
 pub use node::Node;
 pub use options::NodeOptions;
 pub use status::{NodeError, NodeStatus, Role};
-pub use transport::{Lane, Peer, PeerError, Transport};
+pub use transport::{Lane, Peer, PeerError, SILENCE_MAX, Transport};

@@ -3,7 +3,6 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
 use futures::{FutureExt, Stream, StreamExt};
@@ -19,14 +18,13 @@ use tokio::time::timeout;
 use crate::entry::RaftEntry;
 use crate::raft::{Raft, RaftVoteOf, from_raft, from_raft_or_none, to_raft, vote_from_raft, vote_to_raft};
 use crate::state_machine::SnapshotData;
+use crate::transport::SILENCE_MAX;
 use crate::{AppendAnswer, AppendRequest, Lane, Peer, PeerError, TransferRequest, Transport, VoteRequest};
 
 type StreamAppendResult = openraft::raft::StreamAppendResult<Raft>;
 
 /// Requests on their way to one node at most; each holds about a chunk of entries.
 const REQUESTS_IN_FLIGHT_MAX: usize = 16;
-/// A node that answers nothing for so long while it owes an answer is connected anew.
-const ANSWER_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Makes connections.
 pub(crate) struct Network {
@@ -187,12 +185,23 @@ impl RaftNetworkV2<Raft> for Connection {
 
     async fn full_snapshot(
         &mut self,
-        _vote: RaftVoteOf,
-        _snapshot: openraft::type_config::alias::SnapshotOf<Raft, SnapshotData>,
-        _cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
+        vote: RaftVoteOf,
+        snapshot: openraft::type_config::alias::SnapshotOf<Raft, SnapshotData>,
+        cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse<Raft>, StreamingError<Raft>> {
-        Err(StreamingError::Unreachable(Unreachable::new(&NoAnswer)))
+        let SnapshotData::Outgoing(snapshot) = snapshot.snapshot else {
+            return Err(StreamingError::Unreachable(Unreachable::new(&NoAnswer)));
+        };
+        let sent = self.peer.send_snapshot(vote_from_raft(&vote), snapshot);
+        tokio::select! {
+            biased;
+            closed = cancel => Err(StreamingError::Closed(closed)),
+            sent = sent => match sent {
+                Ok(vote) => Ok(SnapshotResponse::new(vote_to_raft(vote))),
+                Err(error) => Err(StreamingError::Unreachable(Unreachable::new(&error))),
+            },
+        }
     }
 
     async fn transfer_leader(
@@ -223,7 +232,7 @@ where
     // The library tries again at once, with all its might, where an error comes before its first request was taken.
     let Some(first) = requests.next().await else { return Ok(stream::empty().boxed()) };
     let requests = stream::once(async { first }).chain(requests);
-    let answers = match timeout(ANSWER_TIME_MAX, peer.append(requests.boxed())).await {
+    let answers = match timeout(SILENCE_MAX, peer.append(requests.boxed())).await {
         Ok(Ok(answers)) => answers,
         Ok(Err(error)) => return Ok(stream::once(async { Err(unreachable(error)) }).boxed()),
         Err(_) => return Ok(stream::once(async { Err(silent()) }).boxed()),
@@ -253,7 +262,7 @@ async fn next_in_time<T>(
     in_flight: &Semaphore,
 ) -> Result<Option<T>, NoAnswer> {
     loop {
-        match timeout(ANSWER_TIME_MAX, answers.next()).await {
+        match timeout(SILENCE_MAX, answers.next()).await {
             Ok(next) => return Ok(next),
             Err(_) if in_flight.available_permits() == REQUESTS_IN_FLIGHT_MAX => {}
             Err(_) => return Err(NoAnswer),

@@ -10,9 +10,9 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::{ChangeMembers, ReadPolicy, ServerState};
-use tapebook::replica::{Consensus, Replica};
+use tapebook::replica::{Consensus, Incoming, Received, Replica};
 use tapebook::{Membership, OpenError};
-use tapebook_wal::{LogId, WalError};
+use tapebook_wal::{LogId, Vote, WalError};
 use tokio::sync::mpsc;
 
 use crate::intake::{Intake, Lead};
@@ -21,7 +21,7 @@ use crate::network::{Network, answer_from_raft, request_to_raft, vote_request_to
 use crate::raft::{
     Raft, from_raft, from_raft_or_none, membership_from_raft, to_raft, vote_from_raft, vote_to_raft,
 };
-use crate::state_machine::StateMachine;
+use crate::state_machine::{SnapshotData, StateMachine, snapshot_meta};
 use crate::{
     AppendAnswer, AppendRequest, NodeError, NodeOptions, NodeStatus, Role, TransferRequest, Transport,
     VoteAnswer, VoteRequest,
@@ -72,7 +72,8 @@ impl Node {
             .is_some_and(|(_, membership)| membership.is_ruled_by(replica.node_id()));
         let synced = Synced::default();
         let log = LogStore::new(Arc::clone(&replica), options.disk.clone(), synced.clone());
-        let state_machine = StateMachine { replica: Arc::clone(&replica), synced };
+        let state_machine =
+            StateMachine { replica: Arc::clone(&replica), synced, disk: options.disk.clone() };
         let raft = openraft::Raft::new(
             replica.node_id(),
             Arc::new(config),
@@ -99,6 +100,15 @@ impl Node {
                 intake.led_by(lead);
                 if metrics.changed().await.is_err() {
                     return intake.led_by(Lead::Unknown);
+                }
+            }
+        });
+        let (raft, mut flushed) = (self.raft.clone(), self.intake.flushed());
+        tokio::spawn(async move {
+            while flushed.changed().await.is_ok() {
+                // The library looks how far the flush has got, and lets the log go as far as its settings say.
+                if raft.trigger().snapshot().await.is_err() {
+                    return;
                 }
             }
         });
@@ -194,6 +204,20 @@ impl Node {
         let request = openraft::raft::TransferLeaderRequest::new(vote_to_raft(from), to, to_raft(last));
         let taken = self.seeded(self.raft.handle_transfer_leader(request)).await.map_err(fatal)?;
         taken.map_err(|error| NodeError::Refused { reason: error.to_string() })
+    }
+
+    /// Begins to take in a snapshot, by its description.
+    pub fn receive_snapshot(&self, description: &[u8]) -> Result<Incoming, NodeError> {
+        Ok(self.replica.receive(description)?)
+    }
+
+    /// Puts a snapshot in place that the leader with this vote has sent. Answers what this node votes for by then.
+    pub async fn install_snapshot(&self, vote: Vote, received: Received) -> Result<Vote, NodeError> {
+        let meta = snapshot_meta(received.applied(), received.membership().as_ref());
+        let snapshot = SnapshotData::Received(Box::new(received));
+        let snapshot = openraft::Snapshot { meta, snapshot };
+        let installed = self.seeded(self.raft.install_full_snapshot(vote_to_raft(vote), snapshot)).await;
+        Ok(vote_from_raft(&installed.map_err(fatal)?.vote))
     }
 
     /// Adds a node that follows without a vote. Returns when the change is committed.

@@ -12,6 +12,9 @@ pub struct NodeOptions {
     /// A follower that was not told so for `election_timeout.1` waits a random time between both and then campaigns. Default
     /// 125 to 150 ms, so that it does about 300 ms after the last heartbeat.
     pub election_timeout: (Duration, Duration),
+    /// Entries that files hold already and that the log keeps for nodes that are behind; who is further behind is sent files. Default
+    /// 1,000,000.
+    pub log_entries_kept: u64,
     /// How the replica's disk is driven.
     pub disk: Disk,
     /// What chance is drawn from: another number on every node and at every start. Equal numbers make equal simulations.
@@ -23,6 +26,7 @@ impl Default for NodeOptions {
         Self {
             heartbeat: Duration::from_millis(100),
             election_timeout: (Duration::from_millis(125), Duration::from_millis(150)),
+            log_entries_kept: 1_000_000,
             disk: Disk::Threads,
             seed: 0,
         }
@@ -49,7 +53,9 @@ impl NodeOptions {
             // A follower is sent files where the log no longer has its entries, and never because there are many.
             replication_lag_threshold: u64::MAX,
             snapshot_policy: openraft::SnapshotPolicy::Never,
-            max_in_snapshot_log_to_keep: u64::MAX,
+            max_in_snapshot_log_to_keep: self.log_entries_kept,
+            // Files are sent for as long as it takes; whoever receives nothing for a while ends it.
+            install_snapshot_timeout: 60 * 60 * 1_000,
             // Commands are small. The library must not wait for an engine that waits for a flush.
             state_machine_channel_size: Some(1 << 20),
             ..openraft::Config::default()

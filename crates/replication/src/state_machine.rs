@@ -6,8 +6,12 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt};
 use openraft::storage::{ApplyResponder, EntryResponder, RaftStateMachine};
 use openraft::{OptionalSend, RaftSnapshotBuilder};
-use tapebook::replica::{JournalEntry, Replica};
+use tapebook::Membership;
+use tapebook::replica::{JournalEntry, Received, Replica, ReplicaSnapshot, SnapshotHead};
 use tapebook_wal::LogId;
+use tokio::sync::oneshot;
+
+use crate::disk::Disk;
 
 use crate::log_store::{CHUNK_BYTES, Synced};
 use crate::raft::{Raft, RaftLogId, RaftStoredMembership, stored_membership, to_raft};
@@ -19,10 +23,18 @@ type Snapshot = openraft::type_config::alias::SnapshotOf<Raft, SnapshotData>;
 pub(crate) struct StateMachine {
     pub replica: Arc<Replica>,
     pub synced: Synced,
+    pub disk: Disk,
 }
 
-/// Files are not sent yet.
-pub(crate) struct SnapshotData;
+/// A snapshot, on its way out or in.
+pub(crate) enum SnapshotData {
+    /// Only that there is one: it is opened when somebody needs it.
+    Announced,
+    /// Its files, open.
+    Outgoing(Arc<ReplicaSnapshot>),
+    /// Its files, received and checked.
+    Received(Box<Received>),
+}
 
 impl StateMachine {
     /// Applies entries once this node has them on its disk, too.
@@ -42,7 +54,7 @@ impl StateMachine {
 
 impl RaftStateMachine<Raft> for StateMachine {
     type SnapshotData = SnapshotData;
-    type SnapshotBuilder = NoSnapshot;
+    type SnapshotBuilder = SnapshotBuilder;
 
     async fn applied_state(&mut self) -> Result<(Option<RaftLogId>, RaftStoredMembership), io::Error> {
         let (applied, membership) = self.replica.applied();
@@ -68,30 +80,47 @@ impl RaftStateMachine<Raft> for StateMachine {
         self.apply_chunk(chunk, &mut responders).await
     }
 
-    async fn get_snapshot_builder(&mut self) -> NoSnapshot {
-        NoSnapshot
+    async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
+        SnapshotBuilder { replica: Arc::clone(&self.replica) }
     }
 
-    async fn install_snapshot(&mut self, _: &SnapshotMeta, _: SnapshotData) -> Result<(), io::Error> {
-        Err(no_snapshots())
+    /// The log jumps first, durably, then the snapshot takes the place of everything.
+    async fn install_snapshot(&mut self, _: &SnapshotMeta, data: SnapshotData) -> Result<(), io::Error> {
+        let SnapshotData::Received(received) = data else {
+            return Err(io::Error::other("a snapshot that was not received"));
+        };
+        let (sender, jumped) = oneshot::channel();
+        let done = Box::new(move |outcome| drop(sender.send(outcome)));
+        self.replica.jump_log(received.applied(), done);
+        self.disk.write(&self.replica);
+        jumped.await.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        self.replica.install(*received).map_err(io::Error::other)
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
-        Ok(None)
+        let Some(snapshot) = self.replica.snapshot().map_err(io::Error::other)? else { return Ok(None) };
+        let meta = snapshot_meta(snapshot.applied(), snapshot.membership());
+        Ok(Some(Snapshot { meta, snapshot: SnapshotData::Outgoing(Arc::new(snapshot)) }))
     }
 }
 
-/// There are none yet, and the log is kept as long as that is so.
-pub(crate) struct NoSnapshot;
+/// What the library wants to know of a snapshot.
+pub(crate) fn snapshot_meta(applied: LogId, membership: Option<&(LogId, Membership)>) -> SnapshotMeta {
+    SnapshotMeta { last_log_id: to_raft(applied), last_membership: stored_membership(membership) }
+}
 
-impl RaftSnapshotBuilder<Raft> for NoSnapshot {
+/// A flush is what makes a snapshot: here it is only looked up how far the last one got.
+pub(crate) struct SnapshotBuilder {
+    replica: Arc<Replica>,
+}
+
+impl RaftSnapshotBuilder<Raft> for SnapshotBuilder {
     type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
-        Err(no_snapshots())
+        let flushed = self.replica.flushed().map_err(io::Error::other)?;
+        let SnapshotHead { applied, membership } = flushed.unwrap_or_default();
+        let meta = snapshot_meta(applied, membership.as_ref());
+        Ok(Snapshot { meta, snapshot: SnapshotData::Announced })
     }
-}
-
-fn no_snapshots() -> io::Error {
-    io::Error::new(io::ErrorKind::Unsupported, "snapshots are not sent")
 }

@@ -1,5 +1,6 @@
 //! What a node knows, and why it refuses.
 
+use tapebook::replica::InstallError;
 use tapebook::{Membership, OpenError};
 use tapebook_wal::LogId;
 
@@ -46,6 +47,9 @@ pub enum NodeError {
     /// The replica could not be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// A snapshot could not be taken in.
+    #[error(transparent)]
+    Install(#[from] InstallError),
     /// The options contradict each other.
     #[error("options of the node: {reason}")]
     Options {

@@ -1,11 +1,17 @@
 //! How messages get to another node.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use tapebook::replica::ReplicaSnapshot;
+use tapebook_wal::Vote;
 
 use crate::{AppendAnswer, AppendRequest, TransferRequest, VoteAnswer, VoteRequest};
+
+/// A node that says nothing for so long while it owes an answer is given up, and connected anew.
+pub const SILENCE_MAX: Duration = Duration::from_secs(5);
 
 /// Connections to other nodes.
 pub trait Transport: Send + Sync + 'static {
@@ -40,6 +46,14 @@ pub trait Peer: Send + Sync + 'static {
 
     /// Asks whether the node would vote so.
     fn pre_vote(&self, request: VoteRequest) -> BoxFuture<'static, Result<VoteAnswer, PeerError>>;
+
+    /// Sends everything up to one entry, with the leader's vote, and waits until it is in place over there. Answers what the node votes
+    /// for by then. It may take long, but ends once the other node says nothing for [`SILENCE_MAX`].
+    fn send_snapshot(
+        &self,
+        vote: Vote,
+        snapshot: Arc<ReplicaSnapshot>,
+    ) -> BoxFuture<'static, Result<Vote, PeerError>>;
 
     /// Asks the node to take over, or tells it that another one shall.
     fn transfer(&self, request: TransferRequest) -> BoxFuture<'static, Result<(), PeerError>>;

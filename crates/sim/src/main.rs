@@ -91,7 +91,7 @@ fn show(seed: u64, bug: Option<PlantedBug>) -> ExitCode {
 #[allow(clippy::disallowed_methods, reason = "it measures itself, not what it simulates")]
 fn clusters(from: u64, seeds: u64, seconds: u64, shown: bool) -> ExitCode {
     let began = Instant::now();
-    let (mut receipts, mut retries, mut elections, mut violations) = (0, 0, 0, 0);
+    let (mut receipts, mut retries, mut elections, mut snapshots, mut violations) = (0, 0, 0, 0, 0);
     let mut faults = BTreeMap::<&str, u64>::new();
     for seed in from..from + seeds {
         match tapebook_sim::check_cluster(seed, seconds, shown) {
@@ -99,6 +99,7 @@ fn clusters(from: u64, seeds: u64, seconds: u64, shown: bool) -> ExitCode {
                 receipts += outcome.receipts;
                 retries += outcome.retries;
                 elections += outcome.elections;
+                snapshots += outcome.snapshots;
                 outcome
                     .faults
                     .into_iter()
@@ -119,7 +120,7 @@ fn clusters(from: u64, seeds: u64, seconds: u64, shown: bool) -> ExitCode {
     println!("faults: {}", faults.join(", "));
     println!(
         "{seeds} clusters from seed {from}, {} simulated seconds, {receipts} receipts, {retries} batches sent again, \
-         {elections} leaders, {violations} violations, {:.1} s",
+         {elections} leaders, {snapshots} snapshots, {violations} violations, {:.1} s",
         seeds * seconds,
         began.elapsed().as_secs_f64()
     );

@@ -93,6 +93,15 @@ impl Tail {
         self.wake(state);
     }
 
+    /// Goes on behind `last_seq`, whatever was before: a snapshot of another node took the place of the batches in between.
+    pub(crate) fn skip_to(&self, last_seq: u64) {
+        let mut state = self.lock();
+        state.batches.clear();
+        state.bytes = 0;
+        state.last_seq = last_seq;
+        self.wake(state);
+    }
+
     /// Tells everybody that nothing comes any more.
     pub(crate) fn close(&self) {
         let mut state = self.lock();

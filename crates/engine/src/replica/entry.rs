@@ -1,5 +1,6 @@
 //! An entry on its way through the log of a cluster: checked and decoded once, applied when it is committed.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -145,11 +146,17 @@ pub struct ProposedEntry {
 #[derive(Debug)]
 pub struct WaitingWriter {
     completer: Completer,
+    held: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl WaitingWriter {
     pub(crate) fn new(completer: Completer) -> Self {
-        Self { completer }
+        Self { completer, held: None }
+    }
+
+    /// Holds something until the outcome is there, such as the room that the entry takes.
+    pub fn hold(&mut self, held: Arc<dyn Any + Send + Sync>) {
+        self.held = Some(held);
     }
 
     /// Tells the writer that his entry was not taken, or that its outcome is unknown.

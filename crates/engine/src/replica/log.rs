@@ -56,6 +56,8 @@ struct State {
     waiting: VecDeque<(u64, WaitingWriter)>,
     committed: LogId,
     marked_index: u64,
+    /// Where the log left out entries for a snapshot, last.
+    jumped: LogId,
     /// The last entry handed to the log.
     logged: LogId,
     last_proposed_at: i64,
@@ -72,6 +74,7 @@ impl ReplicaLog {
             waiting: VecDeque::new(),
             committed: applied,
             marked_index: commit_index,
+            jumped: before_first,
             logged: last,
             last_proposed_at,
         };
@@ -93,6 +96,14 @@ impl ReplicaLog {
 
     pub(super) fn with_recent<T>(&self, look: impl FnOnce(&Recent) -> T) -> T {
         look(&self.shared.lock().recent)
+    }
+
+    /// A snapshot up to this entry is in place.
+    pub(super) fn installed(&self, applied: LogId) {
+        let mut state = self.shared.lock();
+        state.committed = if state.committed.index < applied.index { applied } else { state.committed };
+        state.marked_index = state.marked_index.max(applied.index);
+        state.recent.trim(applied.index);
     }
 
     pub(super) fn truncations(&self) -> u64 {
@@ -167,6 +178,32 @@ impl Replica {
         Ok(())
     }
 
+    /// Lets the log go on behind an entry that it does not reach, because a snapshot takes the place of what is missing. `done` is called
+    /// once that is durable; only then may the snapshot be installed ([`Replica::install`]), and only after that anything be logged
+    /// behind it: a restart that does not find the snapshot takes the jump back.
+    pub fn jump_log(&self, to: LogId, done: Logged) {
+        let shared = &self.log.shared;
+        let mut state = shared.lock();
+        let wal = match shared.wal() {
+            Ok(wal) if state.logged.index < to.index => wal,
+            Ok(_) => return done(Ok(())),
+            Err(error) => return done(Err(error)),
+        };
+        state.recent.clear();
+        state.unlogged.clear();
+        let lost = std::mem::take(&mut state.waiting);
+        (state.logged, state.jumped) = (to, to);
+        shared.truncations.fetch_add(1, Ordering::AcqRel);
+        let refused = wal.enqueue(Proposal::purge(to), Ticket::Tell(done)).err();
+        drop(state);
+        lost.into_iter().for_each(|(_, waiting)| waiting.refuse(AppendError::LeadershipLost));
+        if let Some(refused) = refused
+            && let Ticket::Tell(done) = refused.ticket
+        {
+            done(Err(refused.error));
+        }
+    }
+
     /// Writes down a vote. `done` is called once it is durable; nobody may hear of the vote before.
     pub fn log_vote(&self, vote: Vote, done: Logged) {
         let wal = match self.log.shared.wal() {
@@ -193,8 +230,10 @@ impl Replica {
     pub fn log_commit_mark(&self) {
         let shared = &self.log.shared;
         let mut state = shared.lock();
-        if let Ok(wal) = shared.wal() {
-            mark_committed(&wal, &mut state);
+        if let (Ok(wal), Some(log_id)) = (shared.wal(), state.due_mark())
+            && wal.try_enqueue(Proposal::commit_mark(log_id), Ticket::Quiet).is_ok()
+        {
+            state.marked_index = log_id.index;
         }
     }
 
@@ -218,7 +257,9 @@ impl Replica {
     pub fn before_first(&self) -> Result<LogId, WalError> {
         let wal = self.log.shared.wal()?;
         let oldest = wal.closed_segments().into_iter().next().map(|segment| segment.header);
-        Ok(oldest.unwrap_or_else(|| wal.current_segment()).last_log_id)
+        let oldest = oldest.unwrap_or_else(|| wal.current_segment()).last_log_id;
+        let jumped = self.log.shared.lock().jumped;
+        Ok(if jumped.index > oldest.index { jumped } else { oldest })
     }
 
     /// The last entry that is durable here and that no truncation on its way makes void.
@@ -254,10 +295,18 @@ impl Shared {
             state.unlogged.clear();
             return;
         };
-        mark_committed(&wal, state);
-        state.blocked_by = None;
-        while let Some((log_id, told)) = state.unlogged.pop_front() {
-            let Some((_, entry)) = state.recent.get(log_id.index) else { continue };
+        // With the entries and before them: one frame more in their group, and no sync of its own.
+        let mut mark = state.due_mark().filter(|_| !state.unlogged.is_empty());
+        let marks = mark.map(|log_id| log_id.index);
+        let mut offered: Option<LogId> = None;
+        let State { recent, unlogged, .. } = &mut *state;
+        let taken = wal.try_enqueue_all(|| {
+            if let Some(log_id) = mark.take() {
+                return Some((Proposal::commit_mark(log_id), Ticket::Quiet));
+            }
+            let (log_id, told) = unlogged.pop_front()?;
+            let (_, entry) = recent.get(log_id.index).expect("what is not logged yet is in memory");
+            offered = Some(log_id);
             let proposal = Proposal {
                 kind: entry.kind(),
                 flags: entry.flags(),
@@ -267,44 +316,54 @@ impl Shared {
                 proposed_at: entry.proposed_at(),
                 payload: entry.payload().clone(),
             };
-            let ticket = told.map_or(Ticket::Quiet, Ticket::Tell);
-            match wal.try_enqueue(proposal, ticket) {
-                Ok(()) => state.logged = log_id,
-                Err(refused) if refused.error.is_poisoned() || matches!(refused.error, WalError::Closed) => {
-                    if let Ticket::Tell(told) = refused.ticket {
-                        told(Err(refused.error));
-                    }
-                }
-                Err(refused) => {
-                    let told = match refused.ticket {
-                        Ticket::Tell(told) => Some(told),
-                        _ => None,
-                    };
-                    state.unlogged.push_front((log_id, told));
-                    state.blocked_by = Some(refused.error);
-                    break;
-                }
+            Some((proposal, told.map_or(Ticket::Quiet, Ticket::Tell)))
+        });
+        if offered.is_some() || taken.is_ok() {
+            state.marked_index = state.marked_index.max(marks.unwrap_or(0));
+        }
+        state.blocked_by = None;
+        match (taken, offered) {
+            (Ok(()), Some(last)) => state.logged = last,
+            (Ok(()), None) => {}
+            (Err(refused), offered) => {
+                state.refused(offered, refused.ticket, &refused.error);
+                state.blocked_by = Some(refused.error);
             }
         }
         self.blocked.store(state.blocked_by.is_some(), Ordering::Release);
     }
 }
 
-/// Before entries that follow: one frame more in their group, and no sync of its own.
-fn mark_committed(wal: &Wal<Committer>, state: &mut State) {
-    let index = state.committed.index.min(state.logged.index);
-    if index <= state.marked_index {
-        return;
-    }
-    let log_id = if index == state.committed.index {
-        state.committed
-    } else {
-        match state.recent.get(index) {
-            Some((log_id, _)) => *log_id,
-            None => return,
+impl State {
+    /// What is committed and in the log, where a restart would not know it yet.
+    fn due_mark(&self) -> Option<LogId> {
+        let index = self.committed.index.min(self.logged.index);
+        if index <= self.marked_index {
+            None
+        } else if index == self.committed.index {
+            Some(self.committed)
+        } else {
+            self.recent.get(index).map(|(log_id, _)| *log_id)
         }
-    };
-    if wal.try_enqueue(Proposal::commit_mark(log_id), Ticket::Quiet).is_ok() {
-        state.marked_index = index;
+    }
+
+    /// The log did not take the entry that was offered last, nor those behind it.
+    fn refused(&mut self, offered: Option<LogId>, ticket: Ticket, error: &WalError) {
+        let told = match ticket {
+            Ticket::Tell(told) => Some(told),
+            _ => None,
+        };
+        if let Some(log_id) = offered {
+            self.unlogged.push_front((log_id, told));
+            if let Some((before, _)) = log_id.index.checked_sub(1).and_then(|index| self.recent.get(index)) {
+                self.logged = *before;
+            }
+        }
+        if error.is_poisoned() || matches!(error, WalError::Closed) {
+            // It never takes them.
+            for (_, told) in self.unlogged.drain(..) {
+                told.into_iter().for_each(|told| told(Err(error.clone())));
+            }
+        }
     }
 }

@@ -11,13 +11,19 @@
 
 mod apply;
 mod entry;
+mod install;
 mod log;
 mod reader;
 mod recent;
+mod snapshot;
 
 pub use entry::{EntryError, EntryOrigin, JournalEntry, ProposedEntry, WaitingWriter};
+pub use install::{Incoming, InstallError, Received};
 pub use log::{LogSummary, Logged};
 pub use reader::{EntriesError, ReplicaReader};
+pub use snapshot::{ReplicaSnapshot, SnapshotHead, SnapshotPart};
+
+pub(crate) use install::move_installed;
 
 pub use crate::proposals::Consensus;
 

@@ -29,7 +29,7 @@ mod tag {
 }
 
 /// The bytes of an edit, fields in the order of their tags.
-pub(crate) fn encode_edit(edit: &VersionEdit) -> Vec<u8> {
+pub fn encode_edit(edit: &VersionEdit) -> Vec<u8> {
     let mut out = Encoder::new();
     each(&mut out, tag::TABLE_ADDED, &edit.tables_added, put_table);
     each(&mut out, tag::TABLE_REMOVED, &edit.tables_removed, put_number);

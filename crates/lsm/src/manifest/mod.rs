@@ -34,7 +34,7 @@ mod tests;
 
 pub use current::{CURRENT_BYTES, Current, decode_current};
 pub use edit::VersionEdit;
-pub use edit_codec::decode_edit;
+pub use edit_codec::{decode_edit, encode_edit};
 pub use error::{FormatError, ManifestError, StorageError};
 pub use files::{HistoryFile, Partition, StateRef, TableFile};
 pub use frame::{MANIFEST_BLOCK_BYTES, MANIFEST_BYTES_MAX, ManifestHeader, decode_manifest_header};

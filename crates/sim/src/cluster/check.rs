@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tapebook::{JournalError, Record, StandardTable, TimeRange, Trade};
 use tapebook_replication::Role;
 
 use super::Cluster;
@@ -83,20 +84,67 @@ fn difference(servers: &[Server]) -> String {
 }
 
 impl Cluster {
-    /// **O1** and **O3**, on every node.
+    /// **O1** and **O3**, on every node: in its rows, and in its journal as far back as that goes.
     pub(super) fn check_journals(&self) -> Result<(), String> {
         for server in &self.servers {
             let contact = server.contact().ok_or("every node runs at the end")?;
-            self.check_journal(server.node_id, contact.node.replica().db())
+            let db = contact.node.replica().db();
+            self.check_rows(db)
+                .and_then(|rows| Ok((rows, self.check_journal(db)?)))
+                .map(|(rows, batches)| {
+                    let node_id = server.node_id;
+                    self.log
+                        .line(format_args!("node {node_id}: {rows} rows, {batches} batches in its journal"));
+                })
                 .map_err(|reason| format!("node {}: {reason}", server.node_id))?;
         }
         Ok(())
     }
 
-    fn check_journal(&self, node_id: u64, db: &tapebook::Db) -> Result<(), String> {
+    /// Every row that is there, by its sequence number, is that of a batch that was sent, in its place; every batch that has a
+    /// receipt is there. How many rows there are.
+    fn check_rows(&self, db: &tapebook::Db) -> Result<u64, String> {
+        let snapshot = db.snapshot();
+        let mut prices = BTreeMap::new();
+        for row in snapshot.scan_table(Trade::ID, TimeRange::ALL) {
+            let row = row.map_err(|error| error.to_string())?;
+            let (seq, price) =
+                (row.seq(), Record::<Trade<'static>>::new(row).and_then(|trade| trade.price()));
+            if prices.insert(seq, price.unwrap_or_default()).is_some() {
+                return Err(format!("O3: two rows have sequence {seq}"));
+            }
+        }
+        let (last_seq, rows) = (snapshot.visible_seq(), prices.len() as u64);
+        if prices.keys().copied().ne(1..=last_seq) {
+            return Err(format!("O3: {rows} rows, not one for each sequence up to {last_seq}"));
+        }
+        self.told.with(|writes| {
+            for ((producer, number), receipt) in &writes.receipts {
+                let expected = (producer * 1_000_000 + number) as f64;
+                let found =
+                    prices.range(receipt.first_seq..=receipt.last_seq).all(|(_, price)| *price == expected);
+                if !found || receipt.last_seq > last_seq {
+                    let at = receipt.first_seq;
+                    return Err(format!(
+                        "O1: batch {number} of producer {producer} was acknowledged at {at}, and is not there"
+                    ));
+                }
+            }
+            Ok(rows)
+        })
+    }
+
+    /// How many batches there are in the journal.
+    fn check_journal(&self, db: &tapebook::Db) -> Result<u64, String> {
+        // A snapshot of another node takes the place of what was before it.
+        let (mut next_seq, journal) = match db.journal(1) {
+            Err(JournalError::Gone { first_seq, .. }) if first_seq > db.last_seq() => return Ok(0),
+            Err(JournalError::Gone { first_seq, .. }) => (first_seq, db.journal(first_seq)),
+            journal => (1, journal),
+        };
+        let from_seq = next_seq;
         let mut found = BTreeMap::new();
-        let mut next_seq = 1;
-        for entry in db.journal(1).map_err(|error| error.to_string())? {
+        for entry in journal.map_err(|error| error.to_string())? {
             let entry = entry.map_err(|error| error.to_string())?;
             let producer = entry.batch.producer();
             let place = (producer.id, producer.batch_number);
@@ -114,7 +162,7 @@ impl Cluster {
             }
         }
         self.told.with(|writes| {
-            for ((producer, number), receipt) in &writes.receipts {
+            for ((producer, number), receipt) in writes.receipts.iter().filter(|(_, receipt)| receipt.first_seq >= from_seq) {
                 match found.get(&(*producer, *number)) {
                     Some(first_seq) if *first_seq == receipt.first_seq => {}
                     other => {
@@ -125,9 +173,7 @@ impl Cluster {
                     }
                 }
             }
-            Ok(())
-        })?;
-        self.log.line(format_args!("node {node_id}: {} batches, {} rows", found.len(), next_seq - 1));
-        Ok(())
+            Ok(found.len() as u64)
+        })
     }
 }

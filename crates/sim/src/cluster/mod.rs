@@ -8,7 +8,7 @@
 //! have applied is the same, by the rolling hash, whenever they are looked at; **O5** terms and sequences never go back; **O6** when
 //! the faults stop, the cluster takes writes and all nodes have the same journal within ten seconds.
 //!
-//! Not simulated yet: damaged disks, changes of membership, snapshots, clocks that jump, linearizable reads.
+//! Not simulated yet: damaged disks, changes of membership, clocks that jump, linearizable reads.
 
 mod check;
 mod client;
@@ -47,6 +47,8 @@ pub struct ClusterOutcome {
     pub retries: u64,
     /// Terms in which somebody led.
     pub elections: u64,
+    /// Snapshots that were sent and installed.
+    pub snapshots: u64,
     /// Faults, by name.
     pub faults: BTreeMap<&'static str, u64>,
 }
@@ -76,7 +78,10 @@ impl Cluster {
         let mut random = Random::new(seed);
         let log = Log::new(shown);
         let network = Network::new(Random::new(random.bits()), log.clone());
-        let servers = (1..=3).map(|node_id| Server::new(node_id, Random::new(random.bits()))).collect();
+        let log_entries_kept = *random.pick(&[0, 20, 1_000_000]);
+        let servers = (1..=3)
+            .map(|node_id| Server::new(node_id, log_entries_kept, Random::new(random.bits())))
+            .collect();
         Self {
             network,
             servers,
@@ -229,6 +234,7 @@ impl Cluster {
             receipts,
             retries,
             elections: self.watcher.elections(),
+            snapshots: self.network.snapshots(),
             faults: self.faults,
         })
     }

@@ -7,10 +7,12 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt, stream};
+use tapebook::replica::ReplicaSnapshot;
 use tapebook_replication::{
-    AppendAnswer, AppendRequest, Lane, Node, NodeError, Peer, PeerError, TransferRequest, Transport,
-    VoteAnswer, VoteRequest,
+    AppendAnswer, AppendRequest, Lane, Node, NodeError, Peer, PeerError, SILENCE_MAX, TransferRequest,
+    Transport, VoteAnswer, VoteRequest,
 };
+use tapebook_wal::Vote;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -19,6 +21,8 @@ use crate::random::Random;
 
 /// Who cannot be reached answers nothing; whoever waits gives up after so long.
 const SILENCE: Duration = Duration::from_secs(30);
+/// Bytes of a snapshot that are sent at a time.
+const PIECE_BYTES: usize = 16 << 10;
 /// Requests on a connection that were not taken in yet, at most.
 const ON_THE_WAY_MAX: usize = 64;
 
@@ -44,6 +48,7 @@ struct Shared {
     delay_micros: std::ops::Range<u64>,
     slow_percent: u64,
     trace: Log,
+    snapshots: u64,
 }
 
 impl Network {
@@ -55,6 +60,7 @@ impl Network {
             delay_micros: 50..500,
             slow_percent: 0,
             trace,
+            snapshots: 0,
         };
         Self { shared: Arc::new(Mutex::new(shared)) }
     }
@@ -89,6 +95,17 @@ impl Network {
     pub fn be_slow(&self, delay_micros: std::ops::Range<u64>, slow_percent: u64) {
         let mut shared = self.lock();
         (shared.delay_micros, shared.slow_percent) = (delay_micros, slow_percent);
+    }
+
+    fn snapshot_installed(&self, node_id: u64) {
+        let mut shared = self.lock();
+        shared.snapshots += 1;
+        shared.trace.line(format_args!("node {node_id} has a snapshot in place"));
+    }
+
+    /// Snapshots that were sent and installed.
+    pub fn snapshots(&self) -> u64 {
+        self.lock().snapshots
     }
 
     /// How long the next message takes.
@@ -227,12 +244,57 @@ impl Peer for SimPeer {
         self.call("pre-vote", move |node| async move { node.pre_vote(request).await })
     }
 
+    fn send_snapshot(
+        &self,
+        vote: Vote,
+        snapshot: Arc<ReplicaSnapshot>,
+    ) -> BoxFuture<'static, Result<Vote, PeerError>> {
+        let peer = self.clone();
+        async move {
+            let node = peer.reached("snapshot").await?;
+            let said = |error: &dyn ToString| peer.error(error.to_string());
+            let mut incoming = node.receive_snapshot(snapshot.description()).map_err(|error| said(&error))?;
+            for (name, mut offset) in incoming.wanted() {
+                let Some(part) = snapshot.parts().iter().find(|part| part.name == name) else { continue };
+                while offset < part.bytes {
+                    peer.reached("piece").await?;
+                    let piece = part.read(offset, PIECE_BYTES).map_err(|error| said(&error))?;
+                    incoming.write(&name, offset, &piece).map_err(|error| said(&error))?;
+                    offset += piece.len() as u64;
+                }
+            }
+            let received = incoming.finish().map_err(|error| said(&error))?;
+            let node = peer.reached("install").await?;
+            let vote = node.install_snapshot(vote, received).await.map_err(|error| said(&error))?;
+            peer.network.snapshot_installed(peer.to);
+            sleep(peer.network.delay()).await;
+            if !peer.network.gets_back(peer.from, peer.to) {
+                sleep(SILENCE_MAX).await;
+                return Err(peer.error("no answer"));
+            }
+            Ok(vote)
+        }
+        .boxed()
+    }
+
     fn transfer(&self, request: TransferRequest) -> BoxFuture<'static, Result<(), PeerError>> {
         self.call("transfer", move |node| async move { node.transfer(request).await })
     }
 }
 
 impl SimPeer {
+    /// The node, after the time that a message takes.
+    async fn reached(&self, what: &str) -> Result<Arc<Node>, PeerError> {
+        sleep(self.network.delay()).await;
+        match self.network.reached(self.from, self.to, what) {
+            Some(node) => Ok(node),
+            None => {
+                sleep(SILENCE_MAX).await;
+                Err(self.error("no connection"))
+            }
+        }
+    }
+
     /// Requests arrive in their order, like on any connection, and none after one that was lost.
     async fn send_in_order(
         self,

@@ -26,6 +26,7 @@ pub(super) struct Server {
     random: Random,
     /// Microseconds that a write and sync takes.
     sync_micros: Arc<AtomicU64>,
+    log_entries_kept: u64,
     pub running: Option<Running>,
 }
 
@@ -66,13 +67,14 @@ pub(super) enum End {
 }
 
 impl Server {
-    pub fn new(node_id: u64, mut random: Random) -> Self {
+    pub fn new(node_id: u64, log_entries_kept: u64, mut random: Random) -> Self {
         Self {
             node_id,
             disk: MemoryVfs::new(random.bits()),
             lives: 0,
             random,
             sync_micros: Arc::new(AtomicU64::new(200)),
+            log_entries_kept,
             running: None,
         }
     }
@@ -88,6 +90,7 @@ impl Server {
                 micros: Arc::clone(&self.sync_micros),
             })),
             seed: self.random.bits(),
+            log_entries_kept: self.log_entries_kept,
             ..NodeOptions::default()
         };
         let database = options_of(&self.disk);
@@ -133,7 +136,7 @@ fn options_of(disk: &MemoryVfs) -> Options {
     Options {
         vfs: Arc::new(disk.clone()),
         background: false,
-        wal: WalOptions { segment_bytes: 256 << 10, payload_bytes_max: 64 << 10, ..WalOptions::default() },
+        wal: WalOptions { segment_bytes: 64 << 10, payload_bytes_max: 32 << 10, ..WalOptions::default() },
         memtable_bytes: 32 << 10,
         journal_retention: Some(Duration::from_secs(24 * 60 * 60)),
         command: "a simulation".to_owned(),

@@ -42,6 +42,55 @@ impl<S: DurableSink> Shared<S> {
         }
     }
 
+    /// Admits proposals in order, as many as there is room for now; `next` is asked for the next one, and the first that is
+    /// refused comes back.
+    pub fn admit_all(
+        &self,
+        mut next: impl FnMut() -> Option<(Proposal, S::Ticket)>,
+    ) -> (QueueGuard<'_, S>, Result<(), AppendError<S::Ticket>>) {
+        let now = self.vfs.clock().unix_nanos();
+        let mut queue = lock(&self.queue);
+        let admitted = loop {
+            let Some((proposal, ticket)) = next() else { break Ok(()) };
+            let room =
+                check_payload(&proposal, &self.options).and_then(|()| self.room_now(&mut queue, &proposal));
+            match room {
+                Ok(index) => queue.admit(proposal, index, now, ticket),
+                Err(error) => break Err(AppendError { error, ticket }),
+            }
+        };
+        self.queued_entries.store(queue.entries.len(), Ordering::Release);
+        if queue.free_spares() == 0 {
+            self.prepare.notify_one();
+        }
+        (queue, admitted)
+    }
+
+    /// The index that the proposal gets where there is room for it now.
+    fn room_now(&self, queue: &mut QueueGuard<'_, S>, proposal: &Proposal) -> Result<u64, WalError> {
+        let bytes = frame_bytes(proposal.payload.len());
+        if let Some(refusal) = queue.refusal() {
+            return Err(refusal);
+        }
+        let index = queue.index_of(proposal)?;
+        if queue.is_full(bytes, &self.options) {
+            return Err(self.busy(queue));
+        }
+        if queue.plan.needs_segment(bytes) && queue.free_spares() == 0 {
+            if !self.options.background {
+                let number = queue.preparation.take_number();
+                let spare = prepare_spare(&*self.vfs, &self.dir, number, self.options.segment_bytes)?;
+                self.counters.segments_zeroed.fetch_add(1, Ordering::Relaxed);
+                queue.spares.push(spare);
+                return Ok(index);
+            }
+            queue.preparation.wanted = true;
+            self.prepare.notify_one();
+            return Err(queue.preparation.failed.clone().unwrap_or_else(|| self.busy(queue)));
+        }
+        Ok(index)
+    }
+
     fn find_room(&self, proposal: &Proposal, if_full: IfFull) -> Result<(QueueGuard<'_, S>, u64), WalError> {
         let bytes = frame_bytes(proposal.payload.len());
         let mut queue = lock(&self.queue);

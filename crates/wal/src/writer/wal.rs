@@ -144,6 +144,21 @@ impl<S: DurableSink> Wal<S> {
         self.hand_over(proposal, ticket, IfFull::Refuse)
     }
 
+    /// As [`Wal::try_enqueue`], with many proposals at once: as many are taken, in order, as there is room for. `next` is asked for
+    /// each, with the log locked; the first that is refused comes back.
+    pub fn try_enqueue_all(
+        &self,
+        next: impl FnMut() -> Option<(Proposal, S::Ticket)>,
+    ) -> Result<(), AppendError<S::Ticket>> {
+        let (queue, admitted) = self.shared.admit_all(next);
+        let wake = !queue.writing && !queue.entries.is_empty();
+        drop(queue);
+        if wake {
+            self.shared.work.notify_one();
+        }
+        admitted
+    }
+
     fn hand_over(
         &self,
         proposal: Proposal,
