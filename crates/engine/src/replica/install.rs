@@ -179,6 +179,10 @@ impl Replica {
         if found < applied.index {
             return Err(InstallError::LogBehind { expected: applied.index, found });
         }
+        // An old one, or one that came twice: no state goes back.
+        if self.applied().0.index >= applied.index {
+            return Ok(());
+        }
         // Nothing is merged meanwhile: its inputs would be gone, and files of the same numbers in their place.
         let _compaction = db.compactor.hold().ok_or(InstallError::Interrupted)?;
         let mut files = db.flusher.files.lock().map_err(|_| InstallError::Interrupted)?;
@@ -186,9 +190,6 @@ impl Replica {
             return Err(InstallError::Held);
         }
         let before = files.version()?;
-        if before.state().is_some_and(|state| state.applied.index >= applied.index) {
-            return Ok(());
-        }
         files.skip_ids(described.edit.next_file_id.unwrap_or(0));
         let header = StateHeader {
             node_id: db.flusher.store.identity.node_id,
@@ -226,9 +227,21 @@ impl Replica {
         // Readers have what they read open. What cannot be done now is tried again with the next change.
         let tidied = publish_names(&*db.vfs, db.layout.root(), &version);
         let tidied = tidied.and_then(|()| files.remove_retired(&db.flusher.store));
+        let tidied = tidied.and_then(|()| clear_incoming(&*db.vfs, &db.layout));
         db.committer.flush.lock().leftovers = tidied.err().map(Arc::new);
         Ok(())
     }
+}
+
+/// Removes what other attempts have fetched and no snapshot needed.
+fn clear_incoming(vfs: &dyn Vfs, layout: &Layout) -> Result<(), FlushError> {
+    let dir = layout.incoming();
+    let io_error = |operation, path: PathBuf, source| FlushError::Io { operation, path, source };
+    for entry in vfs.read_dir(&dir).map_err(|source| io_error("list", dir.clone(), source))? {
+        let path = dir.join(&entry.name);
+        vfs.remove_file(&path).map_err(|source| io_error("remove a file", path.clone(), source))?;
+    }
+    Ok(())
 }
 
 /// Names of files that the new version does without.

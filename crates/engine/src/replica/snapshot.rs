@@ -183,3 +183,67 @@ impl Described {
         Ok(Self { cluster_id, edit, header, sections })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::{SystemState, encode_sections, to_manifest};
+    use proptest::prelude::*;
+
+    fn described() -> Described {
+        let applied = LogId { term: 3, leader_node: 2, index: 17 };
+        let bytes = Membership::of_one(2).encode();
+        let membership = Some(StoredMembership { log_id: LogId { index: 5, ..applied }, bytes });
+        let state = SystemState { applied, membership, last_seq: 40, ..SystemState::new() };
+        let header = StateHeader {
+            cluster_id: 7,
+            node_id: 1,
+            file_id: 9,
+            applied: to_manifest(applied),
+            last_seq: 40,
+            epoch: 1,
+            rolling_hash: [3; 16],
+            commit_clock: 1,
+        };
+        let edit = VersionEdit {
+            next_file_id: Some(10),
+            last_seq: Some(40),
+            state: Some(header.to_ref()),
+            log_start: Some(18),
+            ..VersionEdit::default()
+        };
+        Described { cluster_id: 7, edit, header, sections: encode_sections(&state) }
+    }
+
+    #[test]
+    fn a_description_comes_back() {
+        let described = described();
+        let again = Described::decode(&described.encode().unwrap()).unwrap();
+        assert_eq!((again.cluster_id, &again.edit, again.header), (7, &described.edit, described.header));
+        assert_eq!(again.applied(), LogId { term: 3, leader_node: 2, index: 17 });
+        assert_eq!(again.membership().unwrap().0.index, 5);
+    }
+
+    proptest! {
+        /// It comes from another node: whatever it is, it is refused or something that can be installed.
+        #[test]
+        fn any_description_is_refused_or_sound(
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6),
+            cut in any::<prop::sample::Index>(),
+            random in prop::collection::vec(any::<u8>(), 0..200),
+        ) {
+            let whole = described().encode().unwrap();
+            let mut changed = whole.clone();
+            for (at, byte) in changes {
+                let at = at.index(changed.len());
+                changed[at] = byte;
+            }
+            for bytes in [&changed[..], &whole[..cut.index(whole.len())], &random] {
+                if let Ok(sound) = Described::decode(bytes) {
+                    prop_assert!(decode_state(&sound.header, &sound.sections).is_ok());
+                    prop_assert!(Described::decode(&sound.encode().unwrap()).is_ok());
+                }
+            }
+        }
+    }
+}

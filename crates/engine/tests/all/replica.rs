@@ -289,10 +289,14 @@ fn a_snapshot_takes_the_place_of_everything_and_the_log_goes_on_behind_it() {
     assert_eq!((receiver.applied(), receiver.applied_hash()), (sender.applied(), sender.applied_hash()));
     assert_eq!(prices(&receiver.db().snapshot(), "A"), prices(&sender.db().snapshot(), "A"));
     assert_eq!(prices(&before, "A").len(), 7, "who read before reads on");
+    let left = receiver.db().vfs().read_dir(std::path::Path::new("/db/incoming")).unwrap();
+    assert!(left.is_empty(), "{left:?}");
     for replica in [&sender, &receiver] {
         log(replica, vec![(id(1, 1, 62), batch(61))]);
         apply(replica, 62);
     }
+    take_in(&receiver, &snapshot).unwrap();
+    assert_eq!(receiver.applied_hash(), sender.applied_hash(), "an old one takes nothing back");
     receiver.db().flush().unwrap();
     assert_eq!(receiver.applied_hash(), sender.applied_hash());
     let journal = receiver.db().journal(61).unwrap();
