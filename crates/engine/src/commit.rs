@@ -265,10 +265,15 @@ pub(crate) struct ToApply {
 }
 
 impl Committer {
-    /// Applies committed entries, in log order, publishes what came of them, and answers their writers.
-    pub(crate) fn apply(&self, entries: Vec<ToApply>) {
-        let mut outcomes = Vec::with_capacity(entries.len());
-        let mut published = Vec::with_capacity(entries.len());
+    /// Applies committed entries, in log order, publishes what came of them, and answers their writers. There are about `count`.
+    pub(crate) fn apply(&self, entries: impl Iterator<Item = ToApply>, count: usize) {
+        let mut entries = entries.peekable();
+        // A replica applies elsewhere, and nothing is to be published here.
+        if entries.peek().is_none() {
+            return;
+        }
+        let mut outcomes = Vec::with_capacity(count);
+        let mut published = Vec::with_capacity(count);
         let mut committed = self.lock();
         let before = committed.applier.state.last_seq;
         let mut rotated = false;
@@ -308,19 +313,19 @@ impl DurableSink for Committer {
     type Ticket = Ticket;
 
     fn durable(&self, entries: &mut Vec<DurableEntry<Ticket>>) {
-        let (mut to_apply, mut to_tell) = (Vec::with_capacity(entries.len()), Vec::new());
-        for DurableEntry { meta, payload, ticket, .. } in entries.drain(..) {
-            match ticket {
+        let (count, mut to_tell) = (entries.len(), Vec::new());
+        let to_apply =
+            entries.drain(..).filter_map(|DurableEntry { meta, payload, ticket, .. }| match ticket {
                 Ticket::Apply { change, completer } => {
-                    to_apply.push(ToApply { meta, payload, change, completer: Some(completer) });
+                    Some(ToApply { meta, payload, change, completer: Some(completer) })
                 }
-                Ticket::Tell(told) => to_tell.push(told),
-                Ticket::Quiet => {}
-            }
-        }
-        if !to_apply.is_empty() {
-            self.apply(to_apply);
-        }
+                Ticket::Tell(told) => {
+                    to_tell.push(told);
+                    None
+                }
+                Ticket::Quiet => None,
+            });
+        self.apply(to_apply, count);
         to_tell.into_iter().for_each(|told| told(Ok(())));
     }
 

@@ -15,7 +15,7 @@ impl Replica {
         let Some((last, _)) = entries.last() else { return };
         let last = *last;
         assert!(last.index <= self.durable_index(), "what is applied is durable");
-        let mut waiting = self.log.take_waiting(last.index);
+        let (count, mut waiting) = (entries.len(), self.log.take_waiting(last.index));
         let to_apply = entries.into_iter().map(|(log_id, entry)| {
             while waiting.pop_front_if(|(index, _)| *index < log_id.index).is_some() {}
             let waiter = waiting.pop_front_if(|(index, _)| *index == log_id.index);
@@ -31,7 +31,7 @@ impl Replica {
             let completer = waiter.map(|(_, waiter)| waiter.into_completer());
             ToApply { meta, payload, change, completer }
         });
-        self.db.committer.apply(to_apply.collect());
+        self.db.committer.apply(to_apply, count);
         self.committed(last);
     }
 
