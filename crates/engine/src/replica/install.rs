@@ -156,15 +156,13 @@ impl Replica {
         let mut parts = Vec::new();
         for file in &described.edit.tables_added {
             let same = here.table(file.file_id).is_some_and(|ours| ours.checksum == file.checksum);
-            if !same {
-                parts.push(IncomingPart::begun(&*vfs, &dir, table_part(file), file.bytes)?);
-            }
+            let ours = same.then(|| layout.table(file.file_id));
+            parts.extend(IncomingPart::begun(&*vfs, &dir, table_part(file), file.bytes, ours)?);
         }
         for file in &described.edit.history_added {
             let same = here.history_file(file.file_id).is_some_and(|ours| ours.tail_crc == file.tail_crc);
-            if !same {
-                parts.push(IncomingPart::begun(&*vfs, &dir, history_part(file), file.bytes)?);
-            }
+            let ours = same.then(|| layout.history(file.file_id));
+            parts.extend(IncomingPart::begun(&*vfs, &dir, history_part(file), file.bytes, ours)?);
         }
         Ok(Incoming { vfs, layout, described, parts })
     }
@@ -280,14 +278,28 @@ pub(crate) fn move_installed(vfs: &dyn Vfs, layout: &Layout, version: &Version) 
 }
 
 impl IncomingPart {
-    fn begun(vfs: &dyn Vfs, dir: &Path, name: String, bytes: u64) -> Result<Self, InstallError> {
+    /// `None` where this node has the very file: it gets a second name, because compaction may do without it before the snapshot is
+    /// in place.
+    fn begun(
+        vfs: &dyn Vfs,
+        dir: &Path,
+        name: String,
+        bytes: u64,
+        ours: Option<PathBuf>,
+    ) -> Result<Option<Self>, InstallError> {
         let path = dir.join(&name);
         let have = match vfs.open(&path, OpenMode::Read).and_then(|file| file.len()) {
             Ok(have) => have.min(bytes),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // Where it cannot be linked, or has just gone, it is fetched.
+                if ours.is_some_and(|ours| vfs.hard_link(&ours, &path).is_ok()) {
+                    return Ok(None);
+                }
+                0
+            }
             Err(source) => return Err(io_error("read", &path, source)),
         };
-        Ok(Self { name, bytes, have, file: None })
+        Ok(Some(Self { name, bytes, have, file: None }))
     }
 }
 
