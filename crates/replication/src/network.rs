@@ -19,7 +19,9 @@ use crate::entry::RaftEntry;
 use crate::raft::{Raft, RaftVoteOf, from_raft, from_raft_or_none, to_raft, vote_from_raft, vote_to_raft};
 use crate::state_machine::SnapshotData;
 use crate::transport::SILENCE_MAX;
-use crate::{AppendAnswer, AppendRequest, Lane, Peer, PeerError, TransferRequest, Transport, VoteRequest};
+use crate::{
+    AppendAnswer, AppendRequest, Lane, Peer, PeerError, TransferRequest, Transport, VoteAnswer, VoteRequest,
+};
 
 type StreamAppendResult = openraft::raft::StreamAppendResult<Raft>;
 
@@ -131,6 +133,10 @@ pub(crate) fn vote_request_to_raft(request: VoteRequest) -> RaftVoteRequest<Raft
     asked
 }
 
+fn vote_answer_to_raft(answer: VoteAnswer) -> VoteResponse<Raft> {
+    VoteResponse::new(vote_to_raft(answer.vote), to_raft(answer.last), answer.granted)
+}
+
 impl RaftNetworkV2<Raft> for Connection {
     type SnapshotData = SnapshotData;
 
@@ -171,7 +177,7 @@ impl RaftNetworkV2<Raft> for Connection {
         option: RPCOption,
     ) -> Result<VoteResponse<Raft>, RPCError<Raft>> {
         let answer = in_time(&option, self.peer.vote(vote_request_from_raft(&request))).await?;
-        Ok(VoteResponse::new(vote_to_raft(answer.vote), to_raft(answer.last), answer.granted))
+        Ok(vote_answer_to_raft(answer))
     }
 
     async fn pre_vote(
@@ -180,7 +186,7 @@ impl RaftNetworkV2<Raft> for Connection {
         option: RPCOption,
     ) -> Result<VoteResponse<Raft>, RPCError<Raft>> {
         let answer = in_time(&option, self.peer.pre_vote(vote_request_from_raft(&request))).await?;
-        Ok(VoteResponse::new(vote_to_raft(answer.vote), to_raft(answer.last), answer.granted))
+        Ok(vote_answer_to_raft(answer))
     }
 
     async fn full_snapshot(

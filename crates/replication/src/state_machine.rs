@@ -12,7 +12,6 @@ use tapebook_wal::LogId;
 use tokio::sync::oneshot;
 
 use crate::disk::Disk;
-
 use crate::log_store::{CHUNK_BYTES, Synced};
 use crate::raft::{Raft, RaftLogId, RaftStoredMembership, stored_membership, to_raft};
 

@@ -10,7 +10,7 @@ use super::recent::Recent;
 use super::{JournalEntry, Replica, WaitingWriter};
 use crate::commit::{Committer, Ticket};
 use crate::open::OpenedLog;
-use crate::{AppendError, Db, Membership, OpenError};
+use crate::{AppendError, Db, Membership};
 
 /// Bytes of the newest entries that stay in memory for other nodes.
 const RECENT_BYTES: usize = 32 << 20;
@@ -64,7 +64,7 @@ struct State {
 }
 
 impl ReplicaLog {
-    pub(super) fn new(db: &Db, opened: OpenedLog) -> Result<Self, OpenError> {
+    pub(super) fn new(db: &Db, opened: OpenedLog) -> Self {
         let applied = db.committer.lock().applier.state.applied;
         let OpenedLog { vote, last, before_first, membership, last_proposed_at, commit_index } = opened;
         let state = State {
@@ -84,7 +84,7 @@ impl ReplicaLog {
             truncations: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
         });
-        Ok(Self { shared, opened: LogSummary { vote, last, before_first, membership } })
+        Self { shared, opened: LogSummary { vote, last, before_first, membership } }
     }
 
     /// Those who wait are told that it is over.

@@ -63,7 +63,7 @@ impl Replica {
         new: Option<NewReplica>,
     ) -> Result<Self, OpenError> {
         let opened = open::open(dir.as_ref(), options, Mode::Replica { consensus, new })?;
-        let log = ReplicaLog::new(&opened.db, opened.log)?;
+        let log = ReplicaLog::new(&opened.db, opened.log);
         Ok(Self { db: opened.db, log })
     }
 
