@@ -90,7 +90,7 @@ impl Applier {
         self.begin(meta, payload.len());
         if meta.kind == EntryKind::Membership {
             let log_id = self.state.applied;
-            self.state.membership = Some(StoredMembership { log_id, bytes: payload.to_vec() });
+            self.state.set_membership(StoredMembership { log_id, bytes: payload.to_vec() });
         }
     }
 

@@ -37,6 +37,16 @@ impl Membership {
         voters.next().is_some_and(|first| first.node_id == node_id) && voters.next().is_none()
     }
 
+    /// The member with this id.
+    pub fn member(&self, node_id: u64) -> Option<&Member> {
+        self.members.iter().find(|member| member.node_id == node_id)
+    }
+
+    /// The greatest id; 0 where there is nobody.
+    pub fn greatest_id(&self) -> u64 {
+        self.members.last().map_or(0, |member| member.node_id)
+    }
+
     /// The bytes of the entry.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Encoder::new();

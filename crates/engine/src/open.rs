@@ -33,7 +33,7 @@ use crate::state::{StoredMembership, SystemState, decode_state};
 use crate::{Db, Layout, Membership, OpenError, OpenReport, Options};
 
 /// The node that a database is as long as it is alone.
-const FIRST_NODE: u64 = 1;
+pub(crate) const FIRST_NODE: u64 = 1;
 /// The term of a log that no election has touched.
 const FIRST_TERM: u64 = 1;
 const FIRST_EPOCH: u64 = 1;
@@ -43,7 +43,16 @@ pub(crate) enum Mode {
     /// A database that is alone: what is durable is committed.
     Alone,
     /// A node's copy of a journal that several nodes may keep.
-    Replica { consensus: Arc<dyn Consensus>, new: Option<NewReplica> },
+    Replica { consensus: Arc<dyn Consensus>, beginning: Beginning },
+}
+
+/// What a new or empty data directory becomes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Beginning {
+    /// The only node of a cluster of its own.
+    Founder { node_id: u64 },
+    /// A node of a cluster that is there, with an empty log.
+    Joiner(NewReplica),
 }
 
 /// An open database, and what its log said.
@@ -71,11 +80,11 @@ pub(crate) fn open(dir: &Path, options: Options, mode: Mode) -> Result<Opened, O
     // Before the lock, which leaves a file behind.
     refuse_foreign(&*vfs, dir)?;
     let lock = vfs.lock_dir(dir, &options.command)?;
-    let new = match &mode {
-        Mode::Replica { new, .. } => *new,
-        Mode::Alone => None,
+    let beginning = match &mode {
+        Mode::Replica { beginning, .. } => *beginning,
+        Mode::Alone => Beginning::Founder { node_id: FIRST_NODE },
     };
-    let (identity, created) = identity(&*vfs, dir, new)?;
+    let (identity, created) = identity(&*vfs, dir, beginning)?;
     for folder in [layout.tables(), layout.states()] {
         vfs.create_dir_all(&folder).map_err(|source| io_error("create the directory", &folder, source))?;
     }
@@ -118,7 +127,9 @@ pub(crate) fn open(dir: &Path, options: Options, mode: Mode) -> Result<Opened, O
         torn: recovered.torn.clone(),
         removed,
     };
-    let first_entry = recovered.state.last_log_id == LogId::default() && new.is_none();
+    let is_empty = recovered.state.last_log_id == LogId::default() && recovered.state.vote.is_none();
+    let joins = is_empty && matches!(beginning, Beginning::Joiner(_));
+    let first_entry = is_empty && !joins;
     // A snapshot that was to take the place of the entries behind the log's end was not installed.
     let undone =
         replay.jump.filter(|jump| jump.to.index > version.state().map_or(0, |state| state.applied.index));
@@ -148,6 +159,11 @@ pub(crate) fn open(dir: &Path, options: Options, mode: Mode) -> Result<Opened, O
         wal.append(Proposal::truncate(jump.from), Ticket::Quiet).map_err(|refused| refused.error)?;
     }
     let mut opened_log = opened_log;
+    if joins {
+        // Whatever it is opened as from now on, it does not found a cluster of the same name.
+        let nobody = Vote { term: 0, node: identity.node_id, committed: false };
+        wal.append(Proposal::vote(nobody), Ticket::Quiet).map_err(|refused| refused.error)?;
+    }
     if first_entry {
         write_first_entry(&wal, &committer, identity.node_id)?;
         opened_log.last = LogId { term: FIRST_TERM, leader_node: identity.node_id, index: 1 };
@@ -212,7 +228,7 @@ fn opened_log(
         }
     };
     Ok(OpenedLog {
-        vote: state.vote,
+        vote: state.vote.filter(|vote| vote.term > 0),
         last: undone.map_or(state.last_log_id, |jump| jump.from),
         before_first: before_first(recovered, version),
         membership,
@@ -244,7 +260,7 @@ fn alone(layout: &Layout, node_id: u64, log: &OpenedLog) -> Result<Proposals, Op
 }
 
 /// Reads whose directory it is; a new or empty one becomes a database of its own. True where it did.
-fn identity(vfs: &dyn Vfs, dir: &Path, new: Option<NewReplica>) -> Result<(Identity, bool), OpenError> {
+fn identity(vfs: &dyn Vfs, dir: &Path, beginning: Beginning) -> Result<(Identity, bool), OpenError> {
     match Identity::read(vfs, dir) {
         Ok(identity) => {
             let made = vfs
@@ -255,11 +271,14 @@ fn identity(vfs: &dyn Vfs, dir: &Path, new: Option<NewReplica>) -> Result<(Ident
         }
         Err(StorageError::Missing { .. }) => {
             refuse_foreign(vfs, dir)?;
-            let NewReplica { cluster_id, node_id, epoch } = new.unwrap_or_else(|| NewReplica {
-                cluster_id: u128::from(vfs.random_u64()) << 64 | u128::from(vfs.random_u64()),
-                node_id: FIRST_NODE,
-                epoch: FIRST_EPOCH,
-            });
+            let NewReplica { cluster_id, node_id, epoch } = match beginning {
+                Beginning::Joiner(new) => new,
+                Beginning::Founder { node_id } => NewReplica {
+                    cluster_id: u128::from(vfs.random_u64()) << 64 | u128::from(vfs.random_u64()),
+                    node_id,
+                    epoch: FIRST_EPOCH,
+                },
+            };
             let identity = Identity { cluster_id, node_id, epoch, created_at: vfs.clock().unix_nanos() };
             identity.write(vfs, dir)?;
             Ok((identity, true))

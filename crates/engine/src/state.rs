@@ -34,6 +34,8 @@ pub(crate) struct SystemState {
     pub retractions: Retractions,
     /// The newest membership; `None` before the first entry.
     pub membership: Option<StoredMembership>,
+    /// The greatest node id that a membership ever had.
+    pub node_ids_through: u64,
 }
 
 /// A membership and the entry that it came from.
@@ -65,34 +67,47 @@ impl SystemState {
             gaps: Gaps::default(),
             retractions: Retractions::default(),
             membership: None,
+            node_ids_through: 0,
         }
+    }
+
+    /// Takes note of a membership, whose bytes were looked at before.
+    pub(crate) fn set_membership(&mut self, stored: StoredMembership) {
+        let greatest = stored.decoded().map_or(0, |(_, membership)| membership.greatest_id());
+        self.node_ids_through = self.node_ids_through.max(greatest);
+        self.membership = Some(stored);
     }
 }
 
-fn encode_membership(membership: Option<&StoredMembership>) -> Vec<u8> {
+fn encode_membership(state: &SystemState) -> Vec<u8> {
     let mut out = Encoder::new();
-    if let Some(StoredMembership { log_id, bytes }) = membership {
-        out.u64(log_id.term).u64(log_id.leader_node).u64(log_id.index).raw(bytes);
+    if let Some(StoredMembership { log_id, bytes }) = &state.membership {
+        out.u64(log_id.term).u64(log_id.leader_node).u64(log_id.index);
+        out.u64(state.node_ids_through).raw(bytes);
     }
     out.into_bytes()
 }
 
-fn decode_membership(bytes: &[u8], version: u16) -> Result<Option<StoredMembership>, DecodeError> {
+fn decode_membership(state: &mut SystemState, bytes: &[u8], version: u16) -> Result<(), DecodeError> {
     if bytes.is_empty() {
-        return Ok(None);
+        return Ok(());
     }
     let mut fields = Decoder::new(bytes);
-    let (log_id, at) = match version {
+    let log_id = match version {
         // Of a database that was always alone: the first entry of its log.
-        1 => (LogId { term: 1, leader_node: 1, index: 1 }, 0),
+        1 => LogId { term: 1, leader_node: 1, index: 1 },
         _ => {
             let (term, leader_node, index) = (fields.u64()?, fields.u64()?, fields.u64()?);
-            (LogId { term, leader_node, index }, fields.offset())
+            LogId { term, leader_node, index }
         }
     };
+    // Before nodes could be taken out, those that there are were all that there ever were.
+    state.node_ids_through = if version < 3 { 0 } else { fields.u64()? };
+    let at = fields.offset();
     let in_section = |error: DecodeError| DecodeError { offset: at + error.offset, ..error };
     Membership::decode(&bytes[at..]).map_err(in_section)?;
-    Ok(Some(StoredMembership { log_id, bytes: bytes[at..].to_vec() }))
+    state.set_membership(StoredMembership { log_id, bytes: bytes[at..].to_vec() });
+    Ok(())
 }
 
 pub(crate) fn encode_symbols(symbols: &Symbols) -> Vec<u8> {
@@ -138,7 +153,7 @@ pub(crate) fn from_manifest(id: manifest::LogId) -> LogId {
 fn section_version(tag: SectionTag) -> u16 {
     match tag {
         SectionTag::Producers => PRODUCERS_VERSION,
-        SectionTag::Membership => 2,
+        SectionTag::Membership => 3,
         _ => 1,
     }
 }
@@ -152,7 +167,7 @@ pub(crate) fn encode_sections(state: &SystemState) -> Vec<StateSection> {
         section(SectionTag::Feeds, encode_positions(&state.feeds)),
         section(SectionTag::Gaps, encode_gaps(&state.gaps)),
         section(SectionTag::Retractions, encode_retractions(&state.retractions)),
-        section(SectionTag::Membership, encode_membership(state.membership.as_ref())),
+        section(SectionTag::Membership, encode_membership(state)),
     ]
 }
 
@@ -181,7 +196,7 @@ pub(crate) fn decode_state(
             SectionTag::Gaps => state.gaps = decode_gaps(&section.bytes)?,
             SectionTag::Retractions => state.retractions = decode_retractions(&section.bytes)?,
             SectionTag::Membership => {
-                state.membership = decode_membership(&section.bytes, section.version)?;
+                decode_membership(&mut state, &section.bytes, section.version)?;
             }
             _ => return Err(DecodeError { offset: 0, reason: "a section that this program knows" }),
         }

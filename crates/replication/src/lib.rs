@@ -23,9 +23,11 @@ mod state_machine;
 mod status;
 mod transport;
 
+pub use tapebook_wal::{EntryKind, LogId, Vote};
+
 pub use disk::{Disk, SyncTime};
 pub use messages::{AppendAnswer, AppendRequest, TransferRequest, VoteAnswer, VoteRequest};
 pub use node::Node;
 pub use options::NodeOptions;
-pub use status::{NodeError, NodeStatus, Role};
+pub use status::{Follower, NodeError, NodeStatus, Role};
 pub use transport::{Lane, Peer, PeerError, SILENCE_MAX, Transport};

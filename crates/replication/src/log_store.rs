@@ -4,7 +4,9 @@ use std::fmt::Debug;
 use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::stream::{self, Stream};
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
@@ -20,6 +22,9 @@ use crate::raft::{
 
 /// Bytes of entries that are read or sent at a time, about.
 pub(crate) const CHUNK_BYTES: usize = 1 << 20;
+
+/// How often it is looked whether the log has room again.
+pub(crate) const RETRY_EVERY: Duration = Duration::from_millis(20);
 
 /// Tells that the log has synced something, or failed. Clones are the same.
 #[derive(Clone, Default)]
@@ -48,6 +53,18 @@ impl Synced {
     }
 }
 
+/// Tells that the node ends, so that nobody waits for room any more. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ending {
+    begun: Arc<AtomicBool>,
+}
+
+impl Ending {
+    pub fn begin(&self) {
+        self.begun.store(true, Ordering::Release);
+    }
+}
+
 /// The replica's log. Clones are the same log.
 #[derive(Clone)]
 pub(crate) struct LogStore {
@@ -55,12 +72,34 @@ pub(crate) struct LogStore {
     disk: Disk,
     vote: Arc<Mutex<Option<Vote>>>,
     synced: Synced,
+    ending: Ending,
 }
 
 impl LogStore {
-    pub fn new(replica: Arc<Replica>, disk: Disk, synced: Synced) -> Self {
+    pub fn new(replica: Arc<Replica>, disk: Disk, synced: Synced, ending: Ending) -> Self {
         let vote = Arc::new(Mutex::new(starting_vote(&replica)));
-        Self { replica, disk, vote, synced }
+        Self { replica, disk, vote, synced, ending }
+    }
+
+    /// Writes down a vote.
+    async fn log_vote(&self, vote: Vote) -> Result<(), WalError> {
+        let (sender, receiver) = oneshot::channel();
+        self.replica.log_vote(vote, Box::new(move |outcome| drop(sender.send(outcome))));
+        self.disk.write(&self.replica);
+        receiver.await.unwrap_or(Err(WalError::Closed))
+    }
+
+    /// Waits a moment where the log had no room, and so is as it was; other errors are for good.
+    ///
+    /// Meanwhile this node takes no part in anything. That is what a node is worth that can neither vote nor log, and it goes on by itself
+    /// when there is room.
+    async fn wait_for_room(&self, error: WalError) -> Result<(), io::Error> {
+        let is_full = matches!(error, WalError::NoSpace { .. } | WalError::Prepare { .. });
+        if !is_full || self.ending.begun.load(Ordering::Acquire) {
+            return Err(io::Error::other(error));
+        }
+        tokio::time::sleep(RETRY_EVERY).await;
+        Ok(())
     }
 
     fn vote(&self) -> Option<Vote> {
@@ -97,10 +136,9 @@ impl RaftLogStorage<Raft> for LogStore {
 
     async fn save_vote(&mut self, vote: &RaftVoteOf) -> Result<(), io::Error> {
         let vote = vote_from_raft(vote);
-        let (sender, receiver) = oneshot::channel();
-        self.replica.log_vote(vote, Box::new(move |outcome| drop(sender.send(outcome))));
-        self.disk.write(&self.replica);
-        receiver.await.map_err(io::Error::other)?.map_err(io::Error::other)?;
+        while let Err(error) = self.log_vote(vote).await {
+            self.wait_for_room(error).await?;
+        }
         *self.vote.lock().unwrap_or_else(PoisonError::into_inner) = Some(vote);
         Ok(())
     }
@@ -131,7 +169,9 @@ impl RaftLogStorage<Raft> for LogStore {
     }
 
     async fn truncate_after(&mut self, last_kept: Option<RaftLogId>) -> Result<(), io::Error> {
-        self.replica.truncate_after(from_raft_or_none(last_kept.as_ref())).map_err(io::Error::other)?;
+        while let Err(error) = self.replica.truncate_after(from_raft_or_none(last_kept.as_ref())) {
+            self.wait_for_room(error).await?;
+        }
         self.disk.write(&self.replica);
         Ok(())
     }

@@ -6,33 +6,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt};
 use openraft::async_runtime::watch::WatchReceiver;
-use openraft::{ChangeMembers, ReadPolicy, ServerState};
+use openraft::{ChangeMembers, Instant as _, ReadPolicy, ServerState};
+use tapebook::OpenError;
 use tapebook::replica::{Consensus, Incoming, Received, Replica};
-use tapebook::{Membership, OpenError};
 use tapebook_wal::{LogId, Vote, WalError};
 use tokio::sync::mpsc;
 
 use crate::intake::{Intake, Lead};
-use crate::log_store::{LogStore, Synced};
+use crate::log_store::{Ending, LogStore, RETRY_EVERY, Synced};
 use crate::network::{Network, answer_from_raft, request_to_raft, vote_request_to_raft};
 use crate::raft::{
     Raft, from_raft, from_raft_or_none, membership_from_raft, to_raft, vote_from_raft, vote_to_raft,
 };
 use crate::state_machine::{SnapshotData, StateMachine, snapshot_meta};
 use crate::{
-    AppendAnswer, AppendRequest, NodeError, NodeOptions, NodeStatus, Role, TransferRequest, Transport,
-    VoteAnswer, VoteRequest,
+    AppendAnswer, AppendRequest, Follower, NodeError, NodeOptions, NodeStatus, Role, TransferRequest,
+    Transport, VoteAnswer, VoteRequest,
 };
 
 type Runtime = openraft::type_config::alias::AsyncRuntimeOf<Raft>;
 
 /// Answers that a leader has not taken yet, on one connection.
 const ANSWERS_WAITING_MAX: usize = 64;
-/// How often it is looked whether the log has room again, and whether a commit mark is due.
-const RETRY_EVERY: Duration = Duration::from_millis(20);
 /// A commit mark that no entries carried is written after so many looks.
 const LOOKS_BEFORE_MARK: u32 = 50;
 
@@ -43,6 +41,7 @@ pub struct Node {
     raft: openraft::Raft<Raft, StateMachine>,
     replica: Arc<Replica>,
     intake: Arc<Intake>,
+    ending: Ending,
     /// Calls from outside draw their chance from here; the library's own tasks go on from the seed of the start.
     chance: AtomicU64,
 }
@@ -71,7 +70,8 @@ impl Node {
             .as_ref()
             .is_some_and(|(_, membership)| membership.is_ruled_by(replica.node_id()));
         let synced = Synced::default();
-        let log = LogStore::new(Arc::clone(&replica), options.disk.clone(), synced.clone());
+        let ending = Ending::default();
+        let log = LogStore::new(Arc::clone(&replica), options.disk.clone(), synced.clone(), ending.clone());
         let state_machine =
             StateMachine { replica: Arc::clone(&replica), synced, disk: options.disk.clone() };
         let raft = openraft::Raft::new(
@@ -82,7 +82,7 @@ impl Node {
             state_machine,
         );
         let raft = raft.await.map_err(fatal)?;
-        let node = Self { raft, replica, intake, chance: AtomicU64::new(options.seed) };
+        let node = Self { raft, replica, intake, ending, chance: AtomicU64::new(options.seed) };
         node.spawn_tasks(options.disk);
         if alone {
             // Nobody else could lead, so there is nothing to wait for.
@@ -94,13 +94,19 @@ impl Node {
     fn spawn_tasks(&self, disk: crate::Disk) {
         tokio::spawn(Arc::clone(&self.intake).hand_over(self.raft.clone()));
         let (intake, mut metrics) = (Arc::clone(&self.intake), self.raft.server_metrics());
+        let replica = Arc::downgrade(&self.replica);
         tokio::spawn(async move {
             loop {
                 let lead = lead_of(&metrics.borrow_watched());
                 intake.led_by(lead);
                 if metrics.changed().await.is_err() {
-                    return intake.led_by(Lead::Unknown);
+                    break;
                 }
+            }
+            // Consensus has ended, perhaps because the log has failed.
+            intake.led_by(Lead::Unknown);
+            if let Some(replica) = replica.upgrade() {
+                replica.forget_waiting();
             }
         });
         let (raft, mut flushed) = (self.raft.clone(), self.intake.flushed());
@@ -114,12 +120,17 @@ impl Node {
         });
         let replica = Arc::downgrade(&self.replica);
         tokio::spawn(async move {
+            let mut was_full = false;
             for look in 1_u32.. {
                 tokio::time::sleep(RETRY_EVERY).await;
                 let Some(replica) = replica.upgrade() else { return };
-                if replica.retry().is_some_and(|error| !matches!(error, WalError::Busy { .. })) {
-                    log::warn!("entries wait because the log has no room");
+                let full = replica.retry().filter(|error| !matches!(error, WalError::Busy { .. }));
+                match &full {
+                    Some(error) if !was_full => log::warn!("entries wait until the log has room: {error}"),
+                    None if was_full => log::info!("the log has room again"),
+                    _ => {}
                 }
+                was_full = full.is_some();
                 if look.is_multiple_of(LOOKS_BEFORE_MARK) {
                     replica.log_commit_mark();
                     disk.write(&replica);
@@ -155,9 +166,12 @@ impl Node {
             term: metrics.current_term,
             leader: metrics.current_leader,
             last_index: metrics.last_log_index.map_or(0, |index| index + 1),
+            durable_index: self.replica.durable_index(),
             committed: from_raft_or_none(metrics.local_committed.as_ref()),
             applied: from_raft_or_none(metrics.last_applied.as_ref()),
             membership: membership_from_raft(metrics.membership_config.membership()),
+            followers: followers_of(&metrics),
+            quorum_age: metrics.last_quorum_acked.map(|at| at.elapsed()),
             failure: metrics.running_state.as_ref().err().map(ToString::to_string),
         }
     }
@@ -234,6 +248,12 @@ impl Node {
         self.seeded(self.raft.change_membership(change, keep_others)).await.map(drop).map_err(refused)
     }
 
+    /// Takes learners out.
+    pub async fn remove_learners(&self, node_ids: &[u64]) -> Result<(), NodeError> {
+        let change = ChangeMembers::RemoveNodes(node_ids.iter().copied().collect());
+        self.seeded(self.raft.change_membership(change, false)).await.map(drop).map_err(refused)
+    }
+
     /// Where a node is reached from now on.
     pub async fn set_address(&self, node_id: u64, address: &str) -> Result<(), NodeError> {
         let change = ChangeMembers::SetNodes(BTreeMap::from([(node_id, address.to_owned())]));
@@ -253,14 +273,40 @@ impl Node {
         Ok(from_raft(read.log_id()))
     }
 
-    /// The membership that counts, committed or not.
-    pub fn membership(&self) -> Membership {
-        self.status().membership
+    /// Why entries wait although the node leads or follows, where the log has no room for them.
+    pub fn log_is_full(&self) -> Option<WalError> {
+        self.replica.retry().filter(|error| !matches!(error, WalError::Busy { .. }))
+    }
+
+    /// Waits until what this node knows of the cluster's roles or members has changed since the last look; false once the node has
+    /// stopped.
+    pub fn changes(&self) -> impl Stream<Item = ()> + Send + use<> {
+        stream::unfold(self.raft.server_metrics(), |mut metrics| async move {
+            metrics.changed().await.ok()?;
+            Some(((), metrics))
+        })
+    }
+
+    /// The node's role alone, which is cheaper than its whole status.
+    pub fn is_leader(&self) -> bool {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        matches!(lead_of(&metrics), Lead::Here)
+    }
+
+    /// Who leads, as far as this node knows: its id, and where it is.
+    pub fn leader(&self) -> Option<(u64, String)> {
+        let metrics = self.raft.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let leader = metrics.current_leader?;
+        let address = metrics.membership_config.membership().get_node(&leader).cloned();
+        Some((leader, address.unwrap_or_default()))
     }
 
     /// Ends the node. The replica stays open as long as somebody holds it.
     pub async fn stop(&self) {
         self.intake.close();
+        self.ending.begin();
         // A core that panicked is as stopped as one that was asked.
         let _ = self.raft.shutdown().await;
         self.replica.log_commit_mark();
@@ -273,6 +319,19 @@ fn vote_answer(answer: openraft::raft::VoteResponse<Raft>) -> VoteAnswer {
         granted: answer.vote_granted,
         last: from_raft_or_none(answer.last_log_id.as_ref()),
     }
+}
+
+fn followers_of(metrics: &openraft::RaftMetrics<Raft>) -> Vec<Follower> {
+    let contacts = metrics.heartbeat.iter().flatten();
+    let contacts: BTreeMap<u64, Duration> =
+        contacts.filter_map(|(id, at)| Some((*id, at.as_ref()?.elapsed()))).collect();
+    let matched = metrics.replication.iter().flatten().filter(|(id, _)| **id != metrics.id);
+    let follower = |(id, matched): (&u64, &Option<_>)| Follower {
+        node_id: *id,
+        matched: from_raft_or_none(matched.as_ref()).index,
+        last_contact: contacts.get(id).copied(),
+    };
+    matched.map(follower).collect()
 }
 
 fn lead_of(metrics: &openraft::metrics::RaftServerMetrics<Raft>) -> Lead {

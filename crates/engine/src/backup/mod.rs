@@ -23,6 +23,7 @@ use tapebook_wal::{ArchiveError, CopyError};
 pub use checked::BackupFile;
 pub use create::BackupReport;
 pub use record::{BACKUP_RECORD_BYTES_MAX, Backup, BackupArchiveFile};
+pub(crate) use restore::new_epoch;
 pub use restore::{RestoreBound, RestoreReport, restore};
 pub use target::{BackupTarget, DirectoryTarget, TargetObject};
 pub use verify::{BackupVerifyReport, verify_backups};

@@ -135,7 +135,7 @@ pub fn restore(
 
 /// An epoch that neither a backup nor another restore has, and that is greater than all before: milliseconds since 1970, and
 /// below them [`EPOCH_CHANCE_BITS`] of chance.
-fn new_epoch(vfs: &dyn Vfs, highest: u64) -> u64 {
+pub(crate) fn new_epoch(vfs: &dyn Vfs, highest: u64) -> u64 {
     let chance = vfs.random_u64() >> (u64::BITS - EPOCH_CHANCE_BITS);
     let millis = u64::try_from(vfs.clock().unix_nanos() / 1_000_000).unwrap_or(0);
     let drawn = millis << EPOCH_CHANCE_BITS | chance;

@@ -157,22 +157,21 @@ impl Replica {
         shared.hand_over(&mut state);
     }
 
-    /// Makes the log's end void behind `last_kept`. Whoever waits for what is cut hears that the lead was lost.
+    /// Makes the log's end void behind `last_kept`. Whoever waits for what is cut hears that the lead was lost. Where the log has no
+    /// room to say so, nothing is done, and it can be tried again.
     pub fn truncate_after(&self, last_kept: LogId) -> Result<(), WalError> {
         let shared = &self.log.shared;
         let mut state = shared.lock();
+        if state.logged.index > last_kept.index {
+            let wal = shared.wal()?;
+            wal.enqueue(Proposal::truncate(last_kept), Ticket::Quiet).map_err(|refused| refused.error)?;
+            state.logged = last_kept;
+            shared.truncations.fetch_add(1, Ordering::AcqRel);
+        }
         state.recent.truncate_after(last_kept.index);
         while state.unlogged.pop_back_if(|(log_id, _)| log_id.index > last_kept.index).is_some() {}
         let cut = state.waiting.partition_point(|(index, _)| *index <= last_kept.index);
         let cut = state.waiting.split_off(cut);
-        if state.logged.index > last_kept.index {
-            state.logged = last_kept;
-            shared.truncations.fetch_add(1, Ordering::AcqRel);
-            shared
-                .wal()?
-                .enqueue(Proposal::truncate(last_kept), Ticket::Quiet)
-                .map_err(|refused| refused.error)?;
-        }
         drop(state);
         cut.into_iter().for_each(|(_, waiting)| waiting.refuse(AppendError::LeadershipLost));
         Ok(())
@@ -202,6 +201,12 @@ impl Replica {
         {
             done(Err(refused.error));
         }
+    }
+
+    /// Nobody will say any more what became of entries: whoever waits for one hears that its outcome is unknown.
+    pub fn forget_waiting(&self) {
+        let waiting = std::mem::take(&mut self.log.shared.lock().waiting);
+        waiting.into_iter().for_each(|(_, waiting)| waiting.refuse(AppendError::LeadershipLost));
     }
 
     /// Writes down a vote. `done` is called once it is durable; nobody may hear of the vote before.

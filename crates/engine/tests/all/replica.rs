@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tapebook::replica::{
     Consensus, EntryError, EntryOrigin, Incoming, InstallError, JournalEntry, NewReplica, ProposedEntry,
-    Replica, ReplicaReader, ReplicaSnapshot,
+    RecoverError, Replica, ReplicaReader, ReplicaSnapshot, recover_alone,
 };
 use tapebook::{AppendError, Durability, Member, Membership, OpenError, Options, Producer, Schemas};
 use tapebook_record::SharedBytes;
@@ -192,6 +192,67 @@ fn a_database_that_was_alone_becomes_a_replica_and_is_one_again() {
     let alone = open(simulated(&vfs));
     let receipt = alone.append(trades("A", 13, 13..14), Durability::Synced).unwrap().wait().unwrap();
     assert_eq!(receipt.first_seq, 4);
+}
+
+#[test]
+fn a_node_that_has_joined_never_founds_a_cluster_of_the_same_name() {
+    let vfs = MemoryVfs::new(1);
+    assert_eq!(NewReplica::existing(&vfs, "/db").unwrap(), None);
+    drop(second(&vfs));
+    let there = NewReplica::existing(&vfs, "/db").unwrap().unwrap();
+    assert_eq!((there.cluster_id, there.node_id), (9, 2));
+    let founder = Replica::found("/db", with_archive(Arc::new(vfs.clone())), Arc::new(Undecided), 2).unwrap();
+    assert_eq!(founder.opened_log().membership, None);
+    assert_eq!((founder.opened_log().last, founder.opened_log().vote), (LogId::default(), None));
+}
+
+#[test]
+fn one_node_goes_on_alone_with_all_that_it_has_and_another_epoch() {
+    let vfs = MemoryVfs::new(1);
+    drop(begun(&vfs));
+    let before = second(&vfs).db().epoch();
+    let recovered = recover_alone("/db", with_archive(Arc::new(vfs.clone()))).unwrap();
+    let lost: Vec<u64> = recovered.lost.iter().map(|member| member.node_id).collect();
+    assert_eq!((recovered.node_id, lost), (2, vec![1, 3]));
+    assert_eq!((recovered.committed.index, recovered.last.index, recovered.last_seq), (3, 4, 3));
+    assert!(recovered.epoch > before);
+
+    let again = recover_alone("/db", with_archive(Arc::new(vfs.clone()))).unwrap_err();
+    assert!(matches!(again, RecoverError::NotNeeded { node_id: 2, .. }), "{again}");
+    let replica = second(&vfs);
+    assert_eq!(replica.opened_log().last, id(2, 2, 5), "in a term of its own");
+    assert_eq!(journal(&replica), [1, 2, 3], "the third batch may have been acknowledged");
+    assert_eq!((replica.db().epoch(), replica.node_ids_through()), (recovered.epoch, 3));
+    replica.close().unwrap();
+    let db = open(with_archive(Arc::new(vfs.clone())));
+    assert_eq!(prices(&db.snapshot(), "A").len(), 3);
+}
+
+#[test]
+fn a_founder_has_the_id_that_it_was_given() {
+    let vfs = MemoryVfs::new(1);
+    let founder = Replica::found("/db", simulated(&vfs), Arc::new(Undecided), 7).unwrap();
+    assert_eq!(founder.node_id(), 7);
+    let (_, membership) = founder.opened_log().membership.clone().unwrap();
+    assert_eq!(membership, Membership::of_one(7));
+}
+
+#[test]
+fn an_id_that_was_taken_out_is_remembered() {
+    let vfs = MemoryVfs::new(1);
+    let replica = second(&vfs);
+    let member = |node_id| Member { node_id, votes: 1, address: format!("n{node_id}:7700") };
+    let of = |ids: &[u64]| {
+        JournalEntry::membership(&Membership { members: ids.iter().copied().map(member).collect() })
+    };
+    log(&replica, vec![(id(1, 1, 1), of(&[1, 2, 5])), (id(1, 1, 2), of(&[1, 2])), (id(1, 1, 3), batch(1))]);
+    apply(&replica, 3);
+    assert_eq!(replica.node_ids_through(), 5);
+    replica.db().flush().unwrap();
+    replica.log_commit_mark();
+    replica.drive().unwrap();
+    drop(replica);
+    assert_eq!(second(&vfs).node_ids_through(), 5);
 }
 
 #[test]
