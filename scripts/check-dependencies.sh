@@ -70,7 +70,7 @@ may tapebook-market tapebook-record
 may tapebook-import tapebook-record
 may tapebook-proto
 may tapebook-client tapebook-proto tapebook-record
-may tapebook-server tapebook tapebook-import tapebook-objects tapebook-proto tapebook-query tapebook-record tapebook-vfs
+may tapebook-server tapebook tapebook-import tapebook-objects tapebook-proto tapebook-query tapebook-record tapebook-replication tapebook-vfs
 may tapebook-replication tapebook tapebook-wal
 may tapebook-sim tapebook tapebook-lsm tapebook-replication tapebook-vfs tapebook-wal
 only datafusion tapebook-query

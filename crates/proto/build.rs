@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use prost::Message;
 
-const FILES: [&str; 2] = ["tapebook/v1/journal.proto", "tapebook/v1/admin.proto"];
+const FILES: [&str; 3] =
+    ["tapebook/v1/journal.proto", "tapebook/v1/admin.proto", "tapebook/v1/cluster.proto"];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     for file in FILES {

@@ -46,7 +46,12 @@ impl Refusal {
             message.truncate(message.floor_char_boundary(MESSAGE_BYTES_MAX));
             message.push('…');
         }
-        Self { reason: reason.into(), message, value }
+        Self { reason: reason.into(), message, value, leader: String::new() }
+    }
+
+    /// Another node leads: at this address, where it is known.
+    pub fn not_leader(message: impl ToString, leader: Option<&str>) -> Self {
+        Self { leader: leader.unwrap_or_default().to_owned(), ..Self::new(RefusalReason::NotLeader, message) }
     }
 
     /// The status of a call that ends with this refusal.
@@ -83,7 +88,9 @@ fn code(reason: RefusalReason) -> Code {
         | RefusalReason::ProducerExpired
         | RefusalReason::Epoch => Code::FailedPrecondition,
         RefusalReason::TooLarge | RefusalReason::TooMany | RefusalReason::Storage => Code::ResourceExhausted,
-        RefusalReason::Busy | RefusalReason::Closing => Code::Unavailable,
+        RefusalReason::Busy | RefusalReason::Closing | RefusalReason::NotLeader | RefusalReason::Stale => {
+            Code::Unavailable
+        }
         RefusalReason::JournalGone => Code::OutOfRange,
         RefusalReason::TooSlow => Code::Aborted,
     }

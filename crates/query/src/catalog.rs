@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
+use datafusion::datasource::MemTable;
 use datafusion::error::{DataFusionError, Result};
 use tapebook::{Db, DbStats, Snapshot, SystemView};
 
 use crate::running::RunningQueries;
-use crate::system_tables;
 use crate::table::SnapshotTable;
+use crate::{SystemSource, system_tables};
 
 /// The one catalog.
 pub const CATALOG: &str = "tapebook";
@@ -42,14 +43,26 @@ struct SystemSchema {
     stats: DbStats,
     view: SystemView,
     running: Arc<RunningQueries>,
+    sources: Arc<[Arc<dyn SystemSource>]>,
+}
+
+impl SystemSchema {
+    fn source(&self, name: &str) -> Option<&Arc<dyn SystemSource>> {
+        self.sources.iter().find(|source| source.name() == name)
+    }
 }
 
 impl OneCatalog {
     /// The tables of the snapshot that a query reads, and of what the database says about itself.
-    pub(crate) fn new(db: &Db, snapshot: Snapshot, running: Arc<RunningQueries>) -> Self {
+    pub(crate) fn new(
+        db: &Db,
+        snapshot: Snapshot,
+        running: Arc<RunningQueries>,
+        sources: Arc<[Arc<dyn SystemSource>]>,
+    ) -> Self {
         let tables = Arc::new(SnapshotSchema { snapshot: snapshot.clone() });
-        let system = SystemSchema { snapshot, stats: db.stats(), view: db.system_view(), running };
-        let system = Arc::new(system);
+        let (stats, view) = (db.stats(), db.system_view());
+        let system = Arc::new(SystemSchema { snapshot, stats, view, running, sources });
         Self { catalog: Arc::new(QueryCatalog { tables, system }) }
     }
 }
@@ -105,14 +118,19 @@ impl SchemaProvider for SnapshotSchema {
 #[async_trait]
 impl SchemaProvider for SystemSchema {
     fn table_names(&self) -> Vec<String> {
-        system_tables::NAMES.iter().map(|name| (*name).to_owned()).collect()
+        let own = system_tables::NAMES.iter().copied();
+        own.chain(self.sources.iter().map(|source| source.name())).map(str::to_owned).collect()
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>, DataFusionError> {
+        if let Some(source) = self.source(name) {
+            let rows = source.rows().await.map_err(DataFusionError::Execution)?;
+            return Ok(Some(Arc::new(MemTable::try_new(rows.schema(), vec![vec![rows]])?)));
+        }
         system_tables::table(name, &self.snapshot, &self.stats, &self.view, &self.running)
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        system_tables::NAMES.contains(&name)
+        system_tables::NAMES.contains(&name) || self.source(name).is_some()
     }
 }

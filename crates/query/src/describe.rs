@@ -28,7 +28,7 @@ impl TableDescription {
 impl SqlEngine {
     /// The tables that queries can name, those of schema `sys` only where they are asked for.
     pub async fn tables(&self, db: &Db, system: bool) -> Result<Vec<TableDescription>, SqlError> {
-        let list = OneCatalog::new(db, db.snapshot(), self.running());
+        let list = OneCatalog::new(db, db.snapshot(), self.running(), self.sources());
         let mut found = Vec::new();
         let Some(catalog) = list.catalog(CATALOG) else { return Ok(found) };
         for name in catalog.schema_names() {

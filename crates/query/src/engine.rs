@@ -17,7 +17,7 @@ use crate::memory::QueryPool;
 use crate::running::RunningQueries;
 use crate::settings::Settings;
 use crate::statement::Rest;
-use crate::{QueryStream, SqlError, Statement, as_of, placeholders};
+use crate::{QueryStream, SqlError, Statement, SystemSource, as_of, placeholders};
 
 /// How queries run.
 #[derive(Clone, Debug)]
@@ -52,6 +52,7 @@ pub struct SqlEngine {
     template: Arc<SessionState>,
     query_memory_bytes_max: usize,
     running: Arc<RunningQueries>,
+    sources: Arc<[Arc<dyn SystemSource>]>,
 }
 
 impl SqlEngine {
@@ -84,7 +85,15 @@ impl SqlEngine {
             template: Arc::new(template),
             query_memory_bytes_max: options.query_memory_bytes_max,
             running: Arc::default(),
+            sources: Arc::default(),
         })
+    }
+
+    /// The same engine, with another table in schema `sys`.
+    #[must_use]
+    pub fn with_source(self, source: Arc<dyn SystemSource>) -> Self {
+        let sources = self.sources.iter().cloned().chain([source]).collect();
+        Self { sources, ..self }
     }
 
     /// Plans a query over one snapshot and starts it. Its rows come through the stream.
@@ -117,7 +126,8 @@ impl SqlEngine {
             .build_arc()
             .map_err(|error| SqlError::planning(&error))?;
         let running = Arc::clone(&self.running);
-        let catalog = OneCatalog::new(db, settings.view(&newest)?, Arc::clone(&running));
+        let catalog =
+            OneCatalog::new(db, settings.view(&newest)?, Arc::clone(&running), Arc::clone(&self.sources));
         let mut state = SessionStateBuilder::new_from_existing(SessionState::clone(&self.template))
             .with_runtime_env(runtime)
             .with_catalog_list(Arc::new(catalog));
@@ -129,6 +139,10 @@ impl SqlEngine {
         let plan = state.create_logical_plan(&placeholders::numbered(sql)).await;
         let plan = plan.map_err(|error| SqlError::planning(&error))?;
         Ok(Statement { state, plan, snapshot: newest, rest: Rest { sql: sql.into(), pool, running } })
+    }
+
+    pub(crate) fn sources(&self) -> Arc<[Arc<dyn SystemSource>]> {
+        Arc::clone(&self.sources)
     }
 
     pub(crate) fn running(&self) -> Arc<RunningQueries> {

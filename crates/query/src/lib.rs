@@ -27,6 +27,7 @@ mod session;
 mod settings;
 mod statement;
 mod stream;
+mod system_source;
 mod system_tables;
 mod table;
 
@@ -38,3 +39,4 @@ pub use reads::Reads;
 pub use session::{Answer, SqlSession};
 pub use statement::{PlannedQuery, Statement};
 pub use stream::QueryStream;
+pub use system_source::SystemSource;

@@ -12,7 +12,9 @@
 
 pub mod access;
 pub mod admin;
+pub mod cluster;
 pub mod flight;
+mod gate;
 pub mod http;
 pub mod journal;
 mod lifecycle;
@@ -23,8 +25,11 @@ mod node;
 mod options;
 pub mod queries;
 mod serve;
+mod threads;
 pub mod tls;
+mod waiting;
 
+pub use gate::Gate;
 pub use lifecycle::{Lifecycle, Phase};
 pub use limits::Limits;
 pub use node::Node;

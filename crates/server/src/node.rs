@@ -8,11 +8,12 @@ use tapebook_vfs::Vfs;
 use tokio::runtime::Handle;
 
 use crate::access::{Access, AuditLog, Refusals, TokenStore};
+use crate::cluster::Cluster;
 use crate::journal::Subscribers;
 use crate::metrics::Metrics;
-use crate::queries::{self, Queries};
+use crate::queries::{self, Following, Nodes, Queries};
 use crate::tls::Tls;
-use crate::{Lifecycle, Limits, ServerOptions, StartError};
+use crate::{Gate, Lifecycle, Limits, ServerOptions, StartError};
 
 /// One database and all that its services need beside it. Shared by all of them.
 #[derive(Debug)]
@@ -22,13 +23,13 @@ pub struct Node {
     /// Plans and runs queries.
     pub sql: SqlEngine,
     /// Who may do what.
-    pub access: Access,
+    pub access: Arc<Access>,
     /// The access tokens that there are.
     pub tokens: Arc<TokenStore>,
     /// Where administrative actions are written down.
     pub audit: Arc<AuditLog>,
     /// Bounds.
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
     /// Who follows the journal.
     pub subscribers: Arc<Subscribers>,
     /// When a writer is answered that does not say when.
@@ -40,15 +41,17 @@ pub struct Node {
     /// Runs queries of many callers within bounds.
     pub queries: Queries,
     /// What is counted.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// The names besides `localhost` and addresses by which the HTTP port may be called.
     pub http_hosts: Vec<String>,
+    /// This node among others; `None` for a database that is served without consensus.
+    pub cluster: Option<Arc<Cluster>>,
 }
 
 impl Node {
     /// A node on an open database, with the tokens and the audit log that lie beside it. It listens to nobody yet.
     pub fn new(
-        db: Db,
+        db: Arc<Db>,
         options: &ServerOptions,
         tls: Option<Arc<Tls>>,
         query_runtime: Handle,
@@ -62,20 +65,40 @@ impl Node {
             false => Access::open(),
         };
         let lifecycle: Arc<Lifecycle> = Arc::default();
+        let subscribers = Arc::new(Subscribers::new(options.limits.subscriptions_max));
+        let following = Following { db: Arc::clone(&db), subscribers: Arc::clone(&subscribers) };
         Ok(Self {
-            db: Arc::new(db),
-            sql: queries::engine(&options.limits)?,
-            access: access.telling(Arc::new(Refusals::new(vfs, Arc::clone(&audit)))),
+            db,
+            sql: queries::engine(&options.limits)?.with_source(Arc::new(following)),
+            access: Arc::new(access.telling(Arc::new(Refusals::new(vfs, Arc::clone(&audit))))),
             tokens,
             audit,
-            limits: options.limits.clone(),
-            subscribers: Arc::new(Subscribers::new(options.limits.subscriptions_max)),
+            limits: Arc::new(options.limits.clone()),
+            subscribers,
             durability: options.durability,
             queries: Queries::new(&options.limits, query_runtime.clone(), Arc::clone(&lifecycle)),
             query_runtime,
             lifecycle,
-            metrics: Metrics::new(),
+            metrics: Arc::new(Metrics::new()),
             http_hosts: options.http_hosts.clone(),
+            cluster: None,
         })
+    }
+
+    /// The same, as a node of a cluster.
+    #[must_use]
+    pub fn in_cluster(self, cluster: Arc<Cluster>) -> Self {
+        let sql = self.sql.with_source(Arc::new(Nodes(Arc::clone(&cluster))));
+        Self { cluster: Some(cluster), sql, ..self }
+    }
+
+    /// What a connection meets before any service.
+    pub fn gate(&self) -> Gate {
+        Gate {
+            access: Arc::clone(&self.access),
+            limits: Arc::clone(&self.limits),
+            lifecycle: Arc::clone(&self.lifecycle),
+            metrics: Arc::clone(&self.metrics),
+        }
     }
 }

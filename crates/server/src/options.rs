@@ -8,6 +8,7 @@ use tapebook::Durability;
 
 use crate::Limits;
 use crate::access::AuditOptions;
+use crate::cluster::ClusterOptions;
 use crate::tls::TlsFiles;
 
 /// The name of the audit log in the data directory.
@@ -40,6 +41,8 @@ pub struct ServerOptions {
     pub limits: Limits,
     /// When a writer is answered that does not say when. Default: when the batch is durable.
     pub durability: Durability,
+    /// How it takes part in a cluster.
+    pub cluster: ClusterOptions,
 }
 
 /// Whether callers must say who they are.
@@ -84,6 +87,7 @@ impl ServerOptions {
             http_hosts: Vec::new(),
             limits: Limits::default(),
             durability: Durability::Synced,
+            cluster: ClusterOptions::default(),
         }
     }
 

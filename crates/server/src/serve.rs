@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::middleware::from_fn_with_state;
+use tapebook::replica::Replica;
 use tapebook::{AppendError, Db, OpenError};
 use tapebook_query::SqlError;
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::runtime::{Handle, Runtime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -17,19 +18,29 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use crate::access::TokenError;
+use crate::cluster::{Cluster, Introduced, JoinError};
 use crate::listen::{Door, Port};
+use crate::threads::Threads;
 use crate::tls::{Inside, Tls, TlsError};
-use crate::{Exposed, Lifecycle, Limits, Node, Phase, ServerOptions, admin, flight, http, journal, queries};
+use crate::{
+    Exposed, Lifecycle, Node, Phase, ServerOptions, admin, cluster, flight, http, journal, queries, waiting,
+};
 
 /// Connections that wait to be accepted.
-const BACKLOG: u32 = 1_024;
+pub(crate) const BACKLOG: u32 = 1_024;
 /// How often the server looks whether its database has failed.
 const FAILURE_LOOKED_FOR_EVERY: Duration = Duration::from_millis(100);
 /// Calls that were cut off get so long to let go of the database.
-const LET_GO_TIME_MAX: Duration = Duration::from_secs(5);
+pub(crate) const LET_GO_TIME_MAX: Duration = Duration::from_secs(5);
+const LET_GO_LOOKED_FOR_EVERY: Duration = Duration::from_millis(5);
 /// What the health service answers for, besides the server as a whole (the empty name).
-const SERVICES: [&str; 4] =
-    ["", "tapebook.v1.Journal", "tapebook.v1.Admin", "arrow.flight.protocol.FlightService"];
+const SERVICES: [&str; 5] = [
+    "",
+    "tapebook.v1.Journal",
+    "tapebook.v1.Admin",
+    "tapebook.v1.Cluster",
+    "arrow.flight.protocol.FlightService",
+];
 
 /// Why a server was not started.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +63,9 @@ pub enum StartError {
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The node cannot found or join a cluster.
+    #[error(transparent)]
+    Join(#[from] JoinError),
     /// The tokens cannot be read.
     #[error(transparent)]
     Tokens(#[from] TokenError),
@@ -77,29 +91,8 @@ pub struct Server {
     accepting: JoinSet<()>,
     watching: JoinSet<()>,
     failure: watch::Receiver<Option<String>>,
-    query_runtime: QueryRuntime,
+    query_threads: Threads,
     end: End,
-}
-
-/// The threads of queries. They end with the server, whatever becomes of it.
-#[derive(Debug)]
-struct QueryRuntime(Option<Runtime>);
-
-impl QueryRuntime {
-    fn new(limits: &Limits) -> Result<(Self, Handle), StartError> {
-        let runtime = queries::runtime(limits).map_err(StartError::Threads)?;
-        let handle = runtime.handle().clone();
-        Ok((Self(Some(runtime)), handle))
-    }
-}
-
-impl Drop for QueryRuntime {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            // Waiting for queries would block; they are cut off where they next yield.
-            runtime.shutdown_background();
-        }
-    }
 }
 
 /// Whatever becomes of the server, its connections end with it.
@@ -123,19 +116,31 @@ impl Server {
     /// Opens the database and serves it. What is wrong with addresses and certificates shows before the database is opened.
     pub async fn start(options: ServerOptions) -> Result<Self, StartError> {
         options.check_exposure()?;
-        let grpc = options.listen.map(bind).transpose()?;
+        let mut grpc = options.listen.map(bind).transpose()?;
         let http = options.http_listen.map(bind).transpose()?;
         let vfs = Arc::clone(&options.database.vfs);
         let tls =
             options.tls.clone().map(|files| Tls::load(Arc::clone(&vfs), files)).transpose()?.map(Arc::new);
-        let db = open(&options).await?;
-        let (query_runtime, queries) = QueryRuntime::new(&options.limits)?;
-        let node = Arc::new(Node::new(db, &options, tls.clone(), queries)?);
-        let (health, routes) = grpc_routes(&node).await;
-        let door = Arc::new(Door::new(Arc::clone(&node)));
+        let listens_at = grpc.as_ref().and_then(|(_, socket)| socket.local_addr().ok());
+        let mut beginning = cluster::begin(&options, listens_at, tls.clone())?;
+        if beginning.waits()
+            && let Some(bound) = grpc.take()
+        {
+            grpc = Some(waiting::wait(&options, bound, tls.clone(), &mut beginning).await?);
+        }
+        let (failed, failure) = watch::channel(None);
+        let cluster = beginning.start(&options, failed.clone()).await?;
+        let queries = queries::runtime(&options.limits).map_err(StartError::Threads)?;
+        let (queries, query_threads) = (queries.handle().clone(), Threads::new(queries));
+        let db = Arc::clone(cluster.replica().db());
+        let node = Node::new(db, &options, tls.clone(), queries)?.in_cluster(Arc::clone(&cluster));
+        let node = Arc::new(node);
+        let waited_for = Arc::clone(&cluster);
+        let (health, routes) = grpc_routes(&node, cluster).await;
+        let door = Arc::new(Door::new(node.gate()));
         let end = End(Arc::clone(&node.lifecycle));
         let mut server = Self {
-            failure: watch::channel(None).1,
+            failure,
             addresses: Addresses::default(),
             node,
             door,
@@ -143,22 +148,30 @@ impl Server {
             tls,
             accepting: JoinSet::new(),
             watching: JoinSet::new(),
-            query_runtime,
+            query_threads,
             end,
         };
+        let fresh = |router: axum::Router, is_grpc| {
+            let cluster = Arc::clone(&waited_for);
+            router.layer(from_fn_with_state((cluster, is_grpc), cluster::wait_for_freshness))
+        };
         if let Some((address, socket)) = grpc {
-            server.addresses.grpc =
-                Some(server.listen(address, socket, Inside::Http2, routes.into_axum_router())?);
+            server.addresses.grpc = Some(server.listen(
+                address,
+                socket,
+                Inside::Http2,
+                fresh(routes.into_axum_router(), true),
+            )?);
         }
         if let Some((address, socket)) = http {
             server.addresses.http = Some(server.listen(
                 address,
                 socket,
                 Inside::Http1,
-                http::router(Arc::clone(&server.node)),
+                fresh(http::router(Arc::clone(&server.node)), false),
             )?);
         }
-        server.watch(options.tls_reload_every);
+        server.watch(options.tls_reload_every, failed);
         Ok(server)
     }
 
@@ -200,9 +213,12 @@ impl Server {
         }
     }
 
-    /// Ends it in order: probes hear that it does not serve, no connection is accepted any more, calls get
-    /// `shutdown_time_max` to end, then what is in memory is flushed and the database is closed.
+    /// Ends it in order: another node takes over where this one leads, probes hear that it does not serve, no connection is accepted
+    /// any more, calls get `shutdown_time_max` to end, then what is in memory is flushed and the database is closed.
     pub async fn stop(mut self) -> Result<(), AppendError> {
+        if let Some(cluster) = &self.node.cluster {
+            cluster.hand_over().await;
+        }
         self.node.lifecycle.enter(Phase::Closing);
         self.end_health().await;
         while self.accepting.join_next().await.is_some() {}
@@ -217,8 +233,11 @@ impl Server {
         // Cut off is dropped: that takes as long as a task that is running takes to yield.
         let _ = timeout(LET_GO_TIME_MAX, self.door.emptied()).await;
         self.watching.shutdown().await;
-        let Self { node, door, end, query_runtime, .. } = self;
-        drop((door, end, query_runtime));
+        let Self { node, door, end, query_threads, .. } = self;
+        drop((door, end, query_threads));
+        if let Some(cluster) = &node.cluster {
+            cluster.stop().await;
+        }
         close(node).await
     }
 
@@ -232,13 +251,13 @@ impl Server {
         let listening = |source| StartError::Listen { address, source };
         let listener: TcpListener = socket.listen(BACKLOG).map_err(listening)?;
         let address = listener.local_addr().map_err(listening)?;
-        let port = Arc::new(Port { listener, inside, tls: self.tls.clone(), router });
-        self.accepting.spawn(Arc::clone(&self.door).accept(port));
+        let port = Arc::new(Port { inside, tls: self.tls.clone(), router });
+        self.accepting.spawn(Arc::clone(&self.door).accept(listener, port));
         Ok(address)
     }
 
     /// Looks for new certificates and for the end of the database.
-    fn watch(&mut self, tls_reload_every: Duration) {
+    fn watch(&mut self, tls_reload_every: Duration, failed: watch::Sender<Option<String>>) {
         if let Some(tls) = self.tls.clone() {
             self.watching.spawn(async move {
                 loop {
@@ -247,19 +266,19 @@ impl Server {
                 }
             });
         }
-        let (failed, failure) = watch::channel(None);
-        self.failure = failure;
         let (node, health) = (Arc::clone(&self.node), self.health.clone());
         self.watching.spawn(async move {
-            let reason = loop {
+            loop {
                 if let Some(error) = node.db.failure() {
-                    break error.to_string();
+                    failed.send_replace(Some(error.to_string()));
+                }
+                // Consensus may have failed, too, and says so by itself.
+                if failed.borrow().is_some() {
+                    break;
                 }
                 sleep(FAILURE_LOOKED_FOR_EVERY).await;
-            };
+            }
             set_health(&health, ServingStatus::NotServing).await;
-            // The server may be ending.
-            let _ = failed.send(Some(reason));
         });
     }
 
@@ -274,7 +293,7 @@ impl Server {
 }
 
 /// Takes an address without listening yet: nobody is left waiting while the database is opened.
-fn bind(address: SocketAddr) -> Result<(SocketAddr, TcpSocket), StartError> {
+pub(crate) fn bind(address: SocketAddr) -> Result<(SocketAddr, TcpSocket), StartError> {
     let bound = || -> std::io::Result<TcpSocket> {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         // Without it the address is lost for a minute after a restart.
@@ -285,17 +304,8 @@ fn bind(address: SocketAddr) -> Result<(SocketAddr, TcpSocket), StartError> {
     bound().map(|socket| (address, socket)).map_err(|source| StartError::Listen { address, source })
 }
 
-async fn open(options: &ServerOptions) -> Result<Db, StartError> {
-    let (data, database) = (options.data.clone(), options.database.clone());
-    let opened = tokio::task::spawn_blocking(move || Db::open_with(data, database)).await;
-    match opened {
-        Ok(opened) => Ok(opened?),
-        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-    }
-}
-
 /// The services of gRPC.
-async fn grpc_routes(node: &Arc<Node>) -> (HealthReporter, Routes) {
+async fn grpc_routes(node: &Arc<Node>, cluster: Arc<Cluster>) -> (HealthReporter, Routes) {
     let (reporter, health) = tonic_health::server::health_reporter();
     set_health(&reporter, ServingStatus::Serving).await;
     let reflection = || {
@@ -305,6 +315,7 @@ async fn grpc_routes(node: &Arc<Node>) -> (HealthReporter, Routes) {
     };
     let mut routes = Routes::new(health)
         .add_service(admin::service(Arc::clone(node)))
+        .add_service(cluster::service(node.gate(), Introduced::Member(Arc::clone(node), cluster)))
         .add_service(journal::service(Arc::clone(node)))
         .add_service(flight::service(Arc::clone(node)));
     // The descriptors are compiled in; whether they can be read does not depend on anything that happens.
@@ -350,7 +361,11 @@ async fn close(node: Arc<Node>) -> Result<(), AppendError> {
             waited += FAILURE_LOOKED_FOR_EVERY;
         }
     }
-    let Ok(Node { db, .. }) = node else { return Ok(()) };
+    let Ok(node) = node else { return Ok(()) };
+    let replica = node.cluster.as_ref().map(|cluster| Arc::clone(cluster.replica()));
+    let db = Arc::clone(&node.db);
+    // With all else that holds on to the database and the cluster.
+    drop(node);
     let closed = tokio::task::spawn_blocking(move || {
         if db.failure().is_none()
             && let Err(error) = db.flush()
@@ -358,12 +373,32 @@ async fn close(node: Arc<Node>) -> Result<(), AppendError> {
             // The log has it all.
             log::warn!("{}: not flushed at the end: {error}", root(&db).display());
         }
-        Arc::into_inner(db).map_or(Ok(()), Db::close)
+        match replica {
+            None => Arc::into_inner(db).map_or(Ok(()), Db::close),
+            Some(replica) => {
+                drop(db);
+                let_go(replica).map_or(Ok(()), Replica::close)
+            }
+        }
     })
     .await;
     match closed {
         Ok(closed) => closed,
         Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
+}
+
+/// The replica, once consensus has let go of it. Blocks for as long as that takes.
+fn let_go(mut replica: Arc<Replica>) -> Option<Replica> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match Arc::try_unwrap(replica) {
+            Ok(alone) => return Some(alone),
+            Err(_) if waited >= LET_GO_TIME_MAX => return None,
+            Err(shared) => replica = shared,
+        }
+        std::thread::sleep(LET_GO_LOOKED_FOR_EVERY);
+        waited += LET_GO_LOOKED_FOR_EVERY;
     }
 }
 

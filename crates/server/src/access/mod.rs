@@ -55,6 +55,11 @@ impl Access {
         Self { open: false, tokens: Some(tokens), tls, ..Self::default() }
     }
 
+    /// Asks everybody for a certificate that `tls` finds good. For a node that has no data directory yet, hence no tokens.
+    pub fn certificates(tls: Option<Arc<Tls>>) -> Self {
+        Self { open: false, tls, ..Self::default() }
+    }
+
     /// The same, telling of what it refuses.
     pub fn telling(self, refusals: Arc<Refusals>) -> Self {
         Self { refusals, ..self }

@@ -15,6 +15,8 @@ const DISK_FREE_BYTES_MIN: u64 = 64 << 20;
 /// What readiness is decided from.
 struct Condition<'a> {
     serving: bool,
+    /// A node that knows no leader can neither write nor tell how old what it shows is.
+    led: bool,
     /// A write or sync of the log has failed, or a panic has ended the commit pipeline.
     failed: bool,
     stats: &'a DbStats,
@@ -28,7 +30,8 @@ pub(super) async fn ready(State(node): State<Arc<Node>>) -> Response {
         let stats = node.db.stats();
         let disk_free_bytes = node.db.vfs().available_bytes(node.db.layout().root()).ok();
         let (serving, failed) = (node.lifecycle.is_serving(), node.db.failure().is_some());
-        reasons(&Condition { serving, failed, stats: &stats, disk_free_bytes })
+        let led = node.cluster.as_ref().is_none_or(|cluster| cluster.consensus().leader().is_some());
+        reasons(&Condition { serving, led, failed, stats: &stats, disk_free_bytes })
     });
     match asked.await {
         Ok(reasons) if reasons.is_empty() => "ready\n".into_response(),
@@ -39,10 +42,11 @@ pub(super) async fn ready(State(node): State<Arc<Node>>) -> Response {
 
 /// Why the server is not ready; none where it is. Everybody may see them, so they name no file and nothing that is stored.
 fn reasons(condition: &Condition<'_>) -> Vec<&'static str> {
-    let Condition { serving, failed, stats, disk_free_bytes } = condition;
+    let Condition { serving, led, failed, stats, disk_free_bytes } = condition;
     let full = disk_free_bytes.is_some_and(|free| free < DISK_FREE_BYTES_MIN);
     let all = [
         (!*serving, "stopping\n"),
+        (!*led, "there is no leader\n"),
         (*failed, "the database has failed: restart\n"),
         (stats.flush_failing.is_some(), "MemTables cannot be flushed\n"),
         (full, "the disk is full\n"),

@@ -4,8 +4,8 @@
 //! next batches and hands them to the log. So a batch costs neither a task nor a thread, and receipts of one group, which are
 //! there at the same time, leave in one write.
 //!
-//! *Invariant*: every request is answered once, in the order in which they came; a receipt is sent only after the engine has
-//! said that the batch is durable.
+//! *Invariant*: every request is answered once, in the order in which they came, or the stream ends with an error before; a receipt is sent
+//! only after the engine has said that the batch is durable.
 //!
 //! What is not answered is bounded by [`crate::Limits::appends_in_flight_max`]: past it the requests are not read, and HTTP/2
 //! makes the sender wait. Where the database cannot take a batch at once, it is held and offered again.
@@ -54,6 +54,8 @@ pub struct AppendAnswers {
     accepted: VecDeque<u64>,
     /// Ready when the server ends.
     closing: BoxFuture<'static, ()>,
+    /// Ready when what is in flight need not be waited for: too few other nodes answer this one.
+    majority_lost: BoxFuture<'static, Refusal>,
 }
 
 /// Whether more requests are read.
@@ -100,6 +102,10 @@ impl AppendAnswers {
         may.map_err(|denied| refusal::of_denied(&denied))?;
         let lifecycle = Arc::clone(&node.lifecycle);
         let closing = async move { lifecycle.closing().await }.boxed();
+        let majority_lost = match &node.cluster {
+            Some(cluster) => cluster.majority_lost().boxed(),
+            None => futures::future::pending().boxed(),
+        };
         Ok(Self {
             node,
             caller,
@@ -109,6 +115,7 @@ impl AppendAnswers {
             in_flight: VecDeque::new(),
             accepted: VecDeque::new(),
             closing,
+            majority_lost,
         })
     }
 
@@ -174,6 +181,18 @@ impl AppendAnswers {
         if let Inlet::Held(_) = std::mem::replace(&mut self.inlet, ended) {
             self.push(State::Refused(refusal));
         }
+        true
+    }
+
+    /// Where no majority answers this node, nobody waits for it: the stream ends, and what is in flight is unknown. True where that is new.
+    fn poll_majority(&mut self, context: &mut Context<'_>) -> bool {
+        if self.in_flight.is_empty() && !matches!(self.inlet, Inlet::Held(_)) {
+            return false;
+        }
+        let Poll::Ready(refusal) = self.majority_lost.as_mut().poll(context) else { return false };
+        self.majority_lost = futures::future::pending().boxed();
+        self.in_flight.clear();
+        self.inlet = Inlet::Ended(Some(refusal.to_status()));
         true
     }
 
@@ -278,7 +297,7 @@ impl Stream for AppendAnswers {
             }
             match this.poll_request(context) {
                 Poll::Ready(more) => bytes += more,
-                Poll::Pending if this.poll_closing(context) => {}
+                Poll::Pending if this.poll_closing(context) || this.poll_majority(context) => {}
                 Poll::Pending => return Poll::Pending,
             }
         }

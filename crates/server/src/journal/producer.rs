@@ -19,6 +19,13 @@ pub(super) async fn open(
 ) -> Result<OpenProducerResponse, Status> {
     let may = node.access.authorize(caller, Right::Write, None);
     may.map_err(|denied| refusal::of_denied(&denied))?;
+    if let Some(cluster) = &node.cluster {
+        // What is known here must be all that is known.
+        if let Some(refusal) = cluster.refusal() {
+            return Err(refusal.into());
+        }
+        cluster.catch_up_with_leader().await?;
+    }
     let id = request.producer_id;
     if id == 0 {
         return Err(Refusal::new(Reason::Invalid, "producer id 0 stands for none; choose another").into());

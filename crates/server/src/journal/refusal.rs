@@ -8,6 +8,9 @@ use crate::access::Denied;
 
 /// Why a batch was not appended, or why nobody knows.
 pub(crate) fn of_append(error: &AppendError) -> Refusal {
+    if let AppendError::NotLeader { leader } = error {
+        return Refusal::not_leader(error, leader.as_ref().map(|(_, address)| &**address));
+    }
     let (reason, value) = match error {
         AppendError::Empty => (Reason::Invalid, 0),
         AppendError::Future { max_future_seconds, .. } => (Reason::Future, *max_future_seconds),
@@ -95,7 +98,7 @@ pub(super) fn unknown_table(name: &str) -> Refusal {
 
 /// True where nothing else on the stream can end better: it closes behind this answer.
 pub(super) fn ends_the_stream(refusal: &Refusal) -> bool {
-    matches!(refusal.reason(), Reason::UnknownOutcome | Reason::Closing)
+    matches!(refusal.reason(), Reason::UnknownOutcome | Reason::Closing | Reason::NotLeader)
 }
 
 #[cfg(test)]

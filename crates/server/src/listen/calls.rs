@@ -20,14 +20,16 @@ use tower_service::Service;
 use super::Port;
 use super::body::CallBody;
 use super::brief::briefly;
-use crate::Node;
+use crate::Gate;
 use crate::access::{Peer, RefusalKind, Right};
 use crate::tls::Inside;
 
 /// Calls whose messages come when the client has some; every other call has one, which it must send at once.
-const STREAMING_FROM_CLIENT: [&str; 6] = [
+const STREAMING_FROM_CLIENT: [&str; 8] = [
     "/tapebook.v1.Journal/Append",
     "/tapebook.v1.Journal/Subscribe",
+    "/tapebook.v1.Cluster/AppendEntries",
+    "/tapebook.v1.Cluster/InstallSnapshot",
     "/arrow.flight.protocol.FlightService/Handshake",
     "/arrow.flight.protocol.FlightService/DoPut",
     "/arrow.flight.protocol.FlightService/DoExchange",
@@ -43,15 +45,15 @@ const REFLECTION: &str = "/grpc.reflection.";
 #[derive(Clone)]
 pub(super) struct Calls {
     port: Arc<Port>,
-    node: Arc<Node>,
+    gate: Gate,
     peer: Arc<Peer>,
     /// True once there was a call.
     has_begun: Arc<AtomicBool>,
 }
 
 impl Calls {
-    pub(super) fn new(port: Arc<Port>, node: Arc<Node>, peer: Arc<Peer>) -> Self {
-        Self { port, node, peer, has_begun: Arc::default() }
+    pub(super) fn new(port: Arc<Port>, gate: Gate, peer: Arc<Peer>) -> Self {
+        Self { port, gate, peer, has_begun: Arc::default() }
     }
 
     /// Becomes true with the first call.
@@ -63,7 +65,7 @@ impl Calls {
         let (mut parts, body) = request.into_parts();
         let is_probe = PROBES.contains(&parts.uri.path());
         if !is_probe {
-            let access = &self.node.access;
+            let access = &self.gate.access;
             let caller = match access.authenticate(&self.peer, parts.headers.get(AUTHORIZATION)) {
                 Ok(caller) => caller,
                 Err(error) => return self.unauthenticated(&error.to_string()),
@@ -76,7 +78,7 @@ impl Calls {
             }
             parts.extensions.insert(caller);
         }
-        let bytes_max = if is_probe { PROBE_BYTES_MAX } else { self.node.limits.message_bytes_max };
+        let bytes_max = if is_probe { PROBE_BYTES_MAX } else { self.gate.limits.message_bytes_max };
         let body = match self.port.inside {
             Inside::Http2 => self.watched(parts.uri.path(), body, bytes_max),
             Inside::Http1 => match self.collected(&parts.headers, body, bytes_max).await {
@@ -105,8 +107,8 @@ impl Calls {
     /// A body of gRPC is read by its service, message by message.
     fn watched(&self, path: &str, body: Incoming, bytes_max: usize) -> Body {
         let is_unary = !STREAMING_FROM_CLIENT.contains(&path);
-        let body = CallBody::new(body, is_unary, bytes_max, self.node.limits.request_stall_max);
-        Body::new(if is_unary { body } else { body.until_closing(&self.node.lifecycle) })
+        let body = CallBody::new(body, is_unary, bytes_max, self.gate.limits.request_stall_max);
+        Body::new(if is_unary { body } else { body.until_closing(&self.gate.lifecycle) })
     }
 
     /// A body of HTTP/1 is small and comes at once, so it is read here, whole.
@@ -116,7 +118,7 @@ impl Calls {
         body: Incoming,
         bytes_max: usize,
     ) -> Result<Body, Response<Body>> {
-        let limits = &self.node.limits;
+        let limits = &self.gate.limits;
         let too_large = || {
             let reason = format!("the body is longer than {bytes_max} bytes (message_bytes_max)");
             self.refuse(RefusalKind::Size, StatusCode::PAYLOAD_TOO_LARGE, &reason)
@@ -138,7 +140,7 @@ impl Calls {
     }
 
     fn refuse(&self, kind: RefusalKind, status: StatusCode, reason: &str) -> Response<Body> {
-        self.node.access.refusals().note(kind, self.peer.address, reason);
+        self.gate.access.refusals().note(kind, self.peer.address, reason);
         explained(status, reason)
     }
 }

@@ -31,7 +31,7 @@ use self::calls::Calls;
 use self::greeting::{Greeted, NotGreeted, greet};
 use crate::access::RefusalKind;
 use crate::tls::{Inside, Tls};
-use crate::{Lifecycle, Node};
+use crate::{Gate, Lifecycle};
 
 /// After an error of the operating system (no file descriptors, say) nothing is accepted for so long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -50,9 +50,8 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 /// A whole batch comes in one frame.
 const FRAME_BYTES_MAX: u32 = 512 << 10;
 
-/// One port.
+/// What is behind one port.
 pub(crate) struct Port {
-    pub listener: TcpListener,
     pub inside: Inside,
     pub tls: Option<Arc<Tls>>,
     pub router: axum::Router,
@@ -61,30 +60,30 @@ pub(crate) struct Port {
 /// Lets connections in, to all ports together as many as there may be.
 #[derive(Debug)]
 pub(crate) struct Door {
-    node: Arc<Node>,
+    gate: Gate,
     places: Arc<Semaphore>,
     turning_away: Arc<Semaphore>,
 }
 
 impl Door {
-    pub(crate) fn new(node: Arc<Node>) -> Self {
-        let places = Arc::new(Semaphore::new(node.limits.connections_max.min(Semaphore::MAX_PERMITS)));
-        Self { node, places, turning_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)) }
+    pub(crate) fn new(gate: Gate) -> Self {
+        let places = Arc::new(Semaphore::new(gate.limits.connections_max.min(Semaphore::MAX_PERMITS)));
+        Self { gate, places, turning_away: Arc::new(Semaphore::new(TURNED_AWAY_MAX)) }
     }
 
     /// Connections that are open.
     pub(crate) fn connections(&self) -> usize {
-        self.node.limits.connections_max.saturating_sub(self.places.available_permits())
+        self.gate.limits.connections_max.saturating_sub(self.places.available_permits())
     }
 
-    /// Takes connections until the server ends.
-    pub(crate) async fn accept(self: Arc<Self>, port: Arc<Port>) {
-        let mut closing = pin!(self.node.lifecycle.closing());
+    /// Takes connections until the server ends. Then nothing listens any more, whatever connections there still are.
+    pub(crate) async fn accept(self: Arc<Self>, listener: TcpListener, port: Arc<Port>) {
+        let mut closing = pin!(self.gate.lifecycle.closing());
         loop {
             tokio::select! {
                 biased;
                 () = &mut closing => return,
-                accepted = port.listener.accept() => match accepted {
+                accepted = listener.accept() => match accepted {
                     Ok((stream, address)) => self.admit(&port, stream, address),
                     Err(error) => {
                         log::warn!("cannot accept a connection: {error}");
@@ -97,7 +96,7 @@ impl Door {
 
     /// Waits until every connection is closed.
     pub(crate) async fn emptied(&self) {
-        let all = u32::try_from(self.node.limits.connections_max).unwrap_or(u32::MAX);
+        let all = u32::try_from(self.gate.limits.connections_max).unwrap_or(u32::MAX);
         // Nobody closes the semaphore.
         let _ = self.places.acquire_many(all).await;
     }
@@ -110,32 +109,32 @@ impl Door {
                     Inside::Http1 => "http",
                     Inside::Http2 => "grpc",
                 };
-                door.node.metrics.connection_opened(protocol);
+                door.gate.metrics.connection_opened(protocol);
                 tokio::select! {
-                    () = door.node.lifecycle.ended() => {}
+                    () = door.gate.lifecycle.ended() => {}
                     () = door.serve(&port, stream, address) => {}
                 }
-                door.node.metrics.connection_closed(protocol);
+                door.gate.metrics.connection_closed(protocol);
                 drop(place);
             });
             return;
         }
-        let max = self.node.limits.connections_max;
+        let max = self.gate.limits.connections_max;
         let reason = format!("there are {max} connections already (connections_max)");
-        self.node.access.refusals().note(RefusalKind::Connections, address, &reason);
+        self.gate.access.refusals().note(RefusalKind::Connections, address, &reason);
         if let Ok(place) = Arc::clone(&self.turning_away).try_acquire_owned() {
             tokio::spawn(async move {
                 let told = turn_away::tell(&port, stream, &reason);
                 // Whoever does not listen is not told.
-                let _ = timeout(door.node.limits.handshake_time_max, told).await;
+                let _ = timeout(door.gate.limits.handshake_time_max, told).await;
                 drop(place);
             });
         }
     }
 
     async fn serve(&self, port: &Arc<Port>, stream: TcpStream, address: SocketAddr) {
-        let refusals = self.node.access.refusals();
-        let time_max = self.node.limits.handshake_time_max;
+        let refusals = self.gate.access.refusals();
+        let time_max = self.gate.limits.handshake_time_max;
         let Greeted { io, peer } = match timeout(time_max, greet(port, stream, address)).await {
             Ok(Ok(greeted)) => greeted,
             Ok(Err(NotGreeted::Gone)) => return,
@@ -145,11 +144,11 @@ impl Door {
                 return refusals.note(RefusalKind::Slow, address, &reason);
             }
         };
-        let calls = Calls::new(Arc::clone(port), Arc::clone(&self.node), peer);
+        let calls = Calls::new(Arc::clone(port), self.gate.clone(), peer);
         let (io, has_begun) = (TokioIo::new(io), calls.has_begun());
         let ended = match port.inside {
-            Inside::Http1 => drive(self.http1().serve_connection(io, calls), &self.node.lifecycle).await,
-            Inside::Http2 => drive(self.http2().serve_connection(io, calls), &self.node.lifecycle).await,
+            Inside::Http1 => drive(self.http1().serve_connection(io, calls), &self.gate.lifecycle).await,
+            Inside::Http2 => drive(self.http2().serve_connection(io, calls), &self.gate.lifecycle).await,
         };
         let was_idle = has_begun.load(Ordering::Relaxed);
         if let Some((kind, reason)) = ended.err().and_then(|error| complaint(&error, port.inside, was_idle)) {
@@ -161,7 +160,7 @@ impl Door {
         let mut builder = http1::Builder::new();
         builder
             .timer(TokioTimer::new())
-            .header_read_timeout(self.node.limits.handshake_time_max)
+            .header_read_timeout(self.gate.limits.handshake_time_max)
             .max_buf_size(HEADER_BYTES_MAX)
             .max_headers(HEADERS_MAX);
         builder
@@ -173,7 +172,7 @@ impl Door {
             .timer(TokioTimer::new())
             .keep_alive_interval(KEEP_ALIVE_EVERY)
             .keep_alive_timeout(KEEP_ALIVE_TIME_MAX)
-            .max_concurrent_streams(self.node.limits.streams_per_connection_max)
+            .max_concurrent_streams(self.gate.limits.streams_per_connection_max)
             .max_header_list_size(HEADER_BYTES_MAX as u32)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)

@@ -148,7 +148,7 @@ fn compaction(out: &mut DescriptorEncoder<'_>, stats: &DbStats) -> Result<(), fm
     gauge(out, "compaction_failing", "1 while files cannot be compacted", None, failing)
 }
 
-fn gauge(
+pub(super) fn gauge(
     out: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,

@@ -6,6 +6,7 @@
 //! *Invariant*: a label is one of a few words that stand in this source. No symbol, caller, table or text of a query ever
 //! becomes one, so the number of series is bounded.
 
+mod cluster;
 mod database;
 mod server;
 
@@ -129,6 +130,9 @@ impl Metrics {
         text::encode_registry(&mut out, &self.registry)?;
         text::encode_registry(&mut out, &server::registry(node))?;
         text::encode_registry(&mut out, &database::registry(&node.db))?;
+        if let Some(cluster) = &node.cluster {
+            text::encode_registry(&mut out, &cluster::registry(cluster))?;
+        }
         text::encode_eof(&mut out)?;
         Ok(out)
     }

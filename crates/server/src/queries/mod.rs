@@ -11,6 +11,7 @@
 mod error;
 mod ready;
 mod rows;
+mod system;
 
 use std::io;
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use tokio::time::{Instant, timeout_at};
 pub use error::QueryError;
 pub use ready::{CancelHandle, Question, ReadyQuery, Understood, plan, understand};
 pub use rows::QueryRows;
+pub(crate) use system::{Following, Nodes};
 
 use crate::{Lifecycle, Limits};
 

@@ -16,7 +16,7 @@ mod summary;
 mod x509;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -26,7 +26,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, UnixTime};
 use tokio_rustls::rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::rustls::version::TLS13;
-use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, ServerConfig};
 
 pub use authority::{Authority, AuthorityError, Issued, Subject};
 pub use files::TlsFiles;
@@ -107,6 +107,8 @@ struct Good {
     generation: u64,
     http1: Arc<ServerConfig>,
     http2: Arc<ServerConfig>,
+    /// How this node calls another one; `None` where no CA is known that could vouch for it.
+    calling: Option<Arc<ClientConfig>>,
     verifier: Option<Arc<dyn ClientCertVerifier>>,
     /// When the server's own certificate ends, seconds since the epoch.
     not_after: i64,
@@ -148,6 +150,11 @@ impl Tls {
             Inside::Http1 => &good.http1,
             Inside::Http2 => &good.http2,
         })
+    }
+
+    /// How this node calls another one of the same CA, with its own certificate; `None` where no CA is known.
+    pub(crate) fn calling(&self) -> Option<Arc<ClientConfig>> {
+        self.good.load().calling.clone()
     }
 
     /// Who the other end is, by the chain that its handshake has proven.
@@ -209,7 +216,8 @@ fn judge(files: &TlsFiles, content: &TlsContent, now: UnixTime, generation: u64)
     let config = |protocol: &[u8]| {
         server_config(files, content, chain.clone(), verifier.as_ref(), protocol).map(Arc::new)
     };
-    Ok(Good { generation, http1: config(b"http/1.1")?, http2: config(b"h2")?, verifier, not_after })
+    let calling = client_config(files, content, chain.clone())?;
+    Ok(Good { generation, http1: config(b"http/1.1")?, http2: config(b"h2")?, calling, verifier, not_after })
 }
 
 fn check_time(files: &TlsFiles, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<i64, TlsError> {
@@ -231,10 +239,7 @@ fn check_time(files: &TlsFiles, chain: &[CertificateDer<'_>], now: UnixTime) -> 
 fn verifier(files: &TlsFiles, content: &TlsContent) -> Result<Option<Arc<dyn ClientCertVerifier>>, TlsError> {
     let Some(path) = &files.ca else { return Ok(None) };
     let refuse = |reason: String| TlsError::Authorities { path: path.clone(), reason };
-    let mut roots = RootCertStore::empty();
-    for authority in files.authorities(content)? {
-        roots.add(authority).map_err(|error| refuse(error.to_string()))?;
-    }
+    let roots = roots(files, content, path)?;
     let lists = files.revocations(content)?;
     let mut builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
         .with_crls(lists)
@@ -267,6 +272,35 @@ fn server_config(
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)
+}
+
+fn client_config(
+    files: &TlsFiles,
+    content: &TlsContent,
+    chain: Vec<CertificateDer<'static>>,
+) -> Result<Option<Arc<ClientConfig>>, TlsError> {
+    let Some(path) = &files.ca else { return Ok(None) };
+    let roots = roots(files, content, path)?;
+    let fail =
+        |source| TlsError::Pair { certificate: files.certificate.clone(), key: files.key.clone(), source };
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(fail)?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(chain, files.private_key(content)?)
+        .map_err(fail)?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok(Some(Arc::new(config)))
+}
+
+fn roots(files: &TlsFiles, content: &TlsContent, path: &Path) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for authority in files.authorities(content)? {
+        let added = roots.add(authority);
+        added.map_err(|error| TlsError::Authorities { path: path.to_owned(), reason: error.to_string() })?;
+    }
+    Ok(roots)
 }
 
 fn provider() -> Arc<CryptoProvider> {

@@ -5,6 +5,7 @@
     reason = "reads the clock, makes certificates and looks at the files that the server leaves"
 )]
 
+mod cluster;
 mod door;
 mod journal;
 mod sql;

@@ -11,7 +11,7 @@ use tapebook_client::{Client, ClientOptions};
 use tapebook_proto::v1::journal_client::JournalClient;
 use tapebook_proto::v1::{AppendRequest, AppendResponse, Refusal, append_response::Outcome};
 use tapebook_record::Producer;
-use tapebook_server::access::{Access, Caller, Credential, Grant, Role};
+use tapebook_server::access::{Caller, Credential, Grant, Role};
 use tapebook_server::{Limits, Node, ServerOptions, journal};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -131,9 +131,9 @@ impl Drop for Server {
 pub(crate) fn node(dir: &Path, setup: Setup) -> Arc<Node> {
     let db = Db::open_with(dir, setup.options).unwrap();
     let options = ServerOptions { limits: setup.limits, ..ServerOptions::new(dir) };
-    let node = Node::new(db, &options, None, Handle::current()).unwrap();
+    let node = Node::new(Arc::new(db), &options, None, Handle::current()).unwrap();
     // What the callers may is in their grants, and nobody looks for their tokens.
-    Arc::new(Node { access: Access::default(), ..node })
+    Arc::new(Node { access: Arc::default(), ..node })
 }
 
 /// Serves the journal; who calls is told from the token, for what access is decided elsewhere.
