@@ -1,6 +1,7 @@
 //! Where servers are: `grpc://HOST:PORT`, or with TLS `grpcs://HOST:PORT[,HOST:PORT…]`.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// The port of gRPC where an address names none.
@@ -23,6 +24,16 @@ pub struct Address {
 pub struct AddressError {
     text: String,
     reason: &'static str,
+}
+
+impl Address {
+    /// True where no network lies before it.
+    pub fn is_loopback(&self) -> bool {
+        match self.host.parse::<IpAddr>() {
+            Ok(address) => address.is_loopback(),
+            Err(_) => self.host == "localhost",
+        }
+    }
 }
 
 /// Takes a URL apart; true where it asks for TLS.

@@ -1,22 +1,18 @@
 //! What an administrator asks of a server.
 
 use tapebook_proto::v1;
-use tapebook_proto::v1::admin_client::AdminClient;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::Channel;
 
-use crate::ClientError;
-use crate::connect::WithToken;
+use crate::{ClientError, connect};
 
 /// What an administrator asks of a server. Each call is made once: where the connection breaks it may have been carried out, and
 /// the server's audit log says whether it was.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    client: AdminClient<InterceptedService<Channel, WithToken>>,
+    client: connect::Admin,
 }
 
 impl Admin {
-    pub(crate) fn new(client: AdminClient<InterceptedService<Channel, WithToken>>) -> Self {
+    pub(crate) fn new(client: connect::Admin) -> Self {
         Self { client }
     }
 

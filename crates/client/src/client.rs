@@ -7,7 +7,7 @@ use tonic::transport::Channel;
 use crate::connect::Connections;
 use crate::read::{self, FoundRow, ScanOptions, ScannedRows};
 use crate::{
-    Admin, ClientError, ClientOptions, KnownProducer, Producer, ProducerError, ProducerOptions,
+    Admin, ClientError, ClientOptions, ClusterAdmin, KnownProducer, Producer, ProducerError, ProducerOptions,
     SubscribeOptions, Subscription,
 };
 
@@ -37,7 +37,12 @@ impl Client {
 
     /// Asks as an administrator, on the connection that there is.
     pub async fn admin(&self) -> Result<Admin, ClientError> {
-        self.connections.admin().await.map(Admin::new)
+        Ok(Admin::new(self.connections.connected().await?.admin()))
+    }
+
+    /// What all nodes of the server's cluster do, and who belongs to it.
+    pub fn cluster(&self) -> ClusterAdmin {
+        ClusterAdmin::new(Arc::clone(&self.connections))
     }
 
     /// The connection that there is, for services that this client does not speak. A call on it needs the token of the

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tapebook_proto::v1::admin_client::AdminClient;
+use tapebook_proto::v1::cluster_client::ClusterClient;
 use tapebook_proto::v1::journal_client::JournalClient;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -30,8 +31,12 @@ const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 /// What a connection may bring.
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
-/// The service as a client calls it.
-pub(crate) type Journal = JournalClient<InterceptedService<Channel, WithToken>>;
+/// A connection that puts the access token into every call.
+pub(crate) type WithAccess = InterceptedService<Channel, WithToken>;
+/// The services as a client calls them.
+pub(crate) type Journal = JournalClient<WithAccess>;
+pub(crate) type Admin = AdminClient<WithAccess>;
+pub(crate) type Cluster = ClusterClient<WithAccess>;
 
 /// Knows the servers and holds one connection, which all calls share.
 #[derive(Debug)]
@@ -48,6 +53,8 @@ struct Current {
     channel: Option<Channel>,
     /// Counts the connections, so that whoever finds one broken does not end the next one.
     number: u64,
+    /// Where the leader is, by what a server has said since: it is tried before the others, once.
+    leader: Option<Address>,
     /// The address that is tried next.
     next_address: usize,
 }
@@ -55,8 +62,22 @@ struct Current {
 /// A connection, as one call uses it.
 #[derive(Clone, Debug)]
 pub(crate) struct Connected {
-    pub journal: Journal,
+    connection: WithAccess,
     number: u64,
+}
+
+impl Connected {
+    pub(crate) fn journal(&self) -> Journal {
+        JournalClient::new(self.connection.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    pub(crate) fn admin(&self) -> Admin {
+        AdminClient::new(self.connection.clone())
+    }
+
+    pub(crate) fn cluster(&self) -> Cluster {
+        ClusterClient::new(self.connection.clone())
+    }
 }
 
 impl Connections {
@@ -73,17 +94,7 @@ impl Connections {
     /// The connection that there is, or a new one to the first server that can be reached; each is tried once.
     pub(crate) async fn connected(&self) -> Result<Connected, ClientError> {
         let (channel, number) = self.channel().await?;
-        let journal = JournalClient::with_interceptor(channel, self.token.clone());
-        let journal = journal.max_decoding_message_size(MESSAGE_BYTES_MAX);
-        Ok(Connected { journal, number })
-    }
-
-    /// The service of administrators on the same connection.
-    pub(crate) async fn admin(
-        &self,
-    ) -> Result<AdminClient<InterceptedService<Channel, WithToken>>, ClientError> {
-        let (channel, _) = self.channel().await?;
-        Ok(AdminClient::with_interceptor(channel, self.token.clone()))
+        Ok(Connected { connection: InterceptedService::new(channel, self.token.clone()), number })
     }
 
     pub(crate) async fn channel(&self) -> Result<(Channel, u64), ClientError> {
@@ -91,58 +102,92 @@ impl Connections {
         let channel = match current.channel.clone() {
             Some(channel) => channel,
             None => {
-                let (channel, next_address) = self.connect(current.next_address).await?;
+                let leader = current.leader.take();
+                let (channel, next_address) = self.connect(leader.as_ref(), current.next_address).await?;
                 let number = current.number + 1;
-                *current = Current { channel: Some(channel.clone()), number, next_address };
+                *current = Current { channel: Some(channel.clone()), number, leader: None, next_address };
                 channel
             }
         };
         Ok((channel, current.number))
     }
 
-    /// The connection is broken, or its server does not want to go on: the next one is tried.
-    pub(crate) async fn forget(&self, broken: &Connected) {
+    /// The connection is broken, or its server does not want to go on: the leader is tried, where the server has named one, then the next
+    /// address.
+    pub(crate) async fn forget(&self, broken: &Connected, leader: Option<&str>) {
         let mut current = self.current.lock().await;
-        if current.number == broken.number && current.channel.take().is_some() {
-            current.next_address += 1;
+        if current.number == broken.number {
+            current.channel = None;
+            let named = leader.and_then(|leader| leader.parse().ok());
+            current.leader = named.filter(|leader| self.may_follow(leader)).or(current.leader.take());
         }
     }
 
-    /// Makes a call, and makes it again with the next server while there is time and it may pass.
+    /// In clear a token goes where its owner has sent it, and not where a server says.
+    fn may_follow(&self, leader: &Address) -> bool {
+        let in_clear = self.options.token.is_some() && self.tls.is_none();
+        !in_clear || leader.is_loopback() || self.options.addresses.contains(leader)
+    }
+
+    /// Asks the journal, and asks again, perhaps another server, while there is time and the error may pass.
     pub(crate) async fn call<T, F: Future<Output = Result<T, Status>>>(
         &self,
         call: impl Fn(Journal) -> F,
     ) -> Result<T, ClientError> {
-        let until = Instant::now() + self.options.retry_for;
+        self.call_on(|connected| call(connected.journal()), ClientError::may_pass).await
+    }
+
+    /// Makes a call, and makes it again, perhaps to another server, while there is time and the error is one of those that `again` names.
+    pub(crate) async fn call_on<T, F: Future<Output = Result<T, Status>>>(
+        &self,
+        call: impl Fn(&Connected) -> F,
+        again: impl Fn(&ClientError) -> bool,
+    ) -> Result<T, ClientError> {
+        let mut until = None;
         let mut backoff = Backoff::new();
         loop {
             let error = match self.connected().await {
-                Ok(connected) => match call(connected.journal.clone()).await {
+                Ok(connected) => match call(&connected).await {
                     Ok(answer) => return Ok(answer),
                     Err(status) => {
                         let error = ClientError::of_status(&status);
                         if error.may_pass() {
-                            self.forget(&connected).await;
+                            self.forget(&connected, error.leader()).await;
                         }
                         error
                     }
                 },
                 Err(error) => error,
             };
-            if !error.may_pass() || Instant::now() >= until {
+            // A call may last long before it fails, so the time begins with the first failure.
+            let until = *until.get_or_insert_with(|| Instant::now() + self.options.retry_for);
+            if !again(&error) || Instant::now() >= until {
                 return Err(error);
             }
-            backoff.pause().await;
+            backoff.pause_unless_redirected(error.leader()).await;
         }
     }
 
-    /// Tries every server once, beginning with one of them.
-    async fn connect(&self, first: usize) -> Result<(Channel, usize), ClientError> {
+    /// Tries the leader, where one was named, then every other server once, beginning with one of them. Says with which one to begin
+    /// after this connection.
+    async fn connect(&self, leader: Option<&Address>, first: usize) -> Result<(Channel, usize), ClientError> {
         let addresses = &self.options.addresses;
         let mut last = "there is no address".to_owned();
+        if let Some(leader) = leader {
+            match self.reach(leader).await {
+                Ok(channel) => {
+                    let place = addresses.iter().position(|address| address == leader);
+                    return Ok((channel, place.map_or(first, |place| place + 1)));
+                }
+                Err(reason) => last = format!("{leader}: {reason}"),
+            }
+        }
         for at in (0..addresses.len()).map(|more| (first + more) % addresses.len()) {
+            if leader == Some(&addresses[at]) {
+                continue;
+            }
             match self.reach(&addresses[at]).await {
-                Ok(channel) => return Ok((channel, at)),
+                Ok(channel) => return Ok((channel, at + 1)),
                 Err(reason) => last = format!("{}: {reason}", addresses[at]),
             }
         }
@@ -223,5 +268,23 @@ impl Interceptor for WithToken {
             request.metadata_mut().insert("authorization", authorization.clone());
         }
         Ok(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_does_not_follow_a_leader_in_clear() {
+        let follows = |token: Option<&str>, leader: &str| {
+            let options = ClientOptions::from_url("grpc://10.0.0.1:7700,10.0.0.2:7700").unwrap();
+            let options = ClientOptions { token: token.map(str::to_owned), ..options };
+            Connections::new(options).unwrap().may_follow(&leader.parse().unwrap())
+        };
+        assert!(follows(None, "10.0.0.3:7700"));
+        assert!(follows(Some("tbk_x"), "10.0.0.2:7700"));
+        assert!(follows(Some("tbk_x"), "127.0.0.1:1"));
+        assert!(!follows(Some("tbk_x"), "10.0.0.3:7700"));
     }
 }

@@ -39,11 +39,15 @@ pub struct Refused {
     pub message: String,
     /// The number that the reason promises, such as the first sequence that is kept.
     pub value: u64,
+    /// Where the node that leads is, `HOST:PORT`, where the server does not lead and knows who does.
+    pub leader: Option<String>,
 }
 
 impl From<Refusal> for Refused {
     fn from(refusal: Refusal) -> Self {
-        Self { reason: refusal.reason(), message: refusal.message, value: refusal.value }
+        let reason = refusal.reason();
+        let leader = Some(refusal.leader).filter(|leader| !leader.is_empty());
+        Self { reason, message: refusal.message, value: refusal.value, leader }
     }
 }
 
@@ -56,6 +60,7 @@ impl ClientError {
                 reason: RefusalReason::Forbidden,
                 message: status.message().to_owned(),
                 value: 0,
+                leader: None,
             }),
             (None, code) => Self::Failed(format!("{code}: {}", status.message())),
         }
@@ -64,14 +69,32 @@ impl ClientError {
     /// True where another attempt, perhaps with another server, may succeed.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Failed(_) => true,
-            Self::Refused(refused) => {
-                matches!(
-                    refused.reason,
-                    RefusalReason::Busy | RefusalReason::Closing | RefusalReason::UnknownOutcome
-                )
-            }
-            Self::Address(_) | Self::Tls(_) => false,
+            Self::Failed(_) => true,
+            Self::Refused(refused) if refused.reason == RefusalReason::UnknownOutcome => true,
+            _ => self.may_pass_undone(),
+        }
+    }
+
+    /// The same, and what was asked for was not done: no attempt does it twice.
+    pub(crate) fn may_pass_undone(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } => true,
+            Self::Refused(refused) => matches!(
+                refused.reason,
+                RefusalReason::Busy
+                    | RefusalReason::Closing
+                    | RefusalReason::NotLeader
+                    | RefusalReason::Stale
+            ),
+            Self::Address(_) | Self::Tls(_) | Self::Failed(_) => false,
+        }
+    }
+
+    /// Where the node is that leads, by what the server says.
+    pub(crate) fn leader(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refused) => refused.leader.as_deref(),
+            _ => None,
         }
     }
 }

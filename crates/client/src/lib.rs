@@ -24,7 +24,11 @@
 //! ```
 //!
 //! A [`Client`] knows several addresses and holds one connection; where it breaks, the next address is tried, with a growing
-//! pause. Whatever must not wait for ever has a bound, and the error at its end says what is known.
+//! pause. Where the server is one of several nodes and another one leads, writes go there, at the address that it names. Whatever must
+//! not wait for ever has a bound, and the error at its end says what is known.
+//!
+//! [`Client::cluster`] shows what the nodes do and changes who belongs to them; [`Client::admin`] asks for the rest of what
+//! administrators may ask for.
 //!
 //! *Boundary*: it knows the wire and the batch format and nothing of the engine.
 
@@ -34,6 +38,7 @@ mod address;
 mod admin;
 mod backoff;
 mod client;
+mod cluster;
 mod connect;
 mod error;
 mod options;
@@ -44,6 +49,7 @@ mod subscribe;
 pub use address::{Address, AddressError};
 pub use admin::Admin;
 pub use client::Client;
+pub use cluster::{ClusterAdmin, ClusterStatus, Member, NodeRole, NodeState};
 pub use error::{ClientError, Refused};
 pub use options::{ClientOptions, Tls, TlsError};
 pub use producer::{

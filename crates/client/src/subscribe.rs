@@ -222,14 +222,14 @@ impl Subscription {
             if let Some(open) = self.open.take()
                 && error.may_pass()
             {
-                self.connections.forget(&open.connected).await;
+                self.connections.forget(&open.connected, error.leader()).await;
             }
             let retry_for = self.connections.options().retry_for;
             if !error.may_pass() || Instant::now() >= *until.get_or_insert_with(|| Instant::now() + retry_for)
             {
                 return Err(error);
             }
-            backoff.pause().await;
+            backoff.pause_unless_redirected(error.leader()).await;
         }
     }
 
@@ -301,13 +301,13 @@ impl Subscription {
         let (requests, waiting) = mpsc::channel(REQUESTS_MAX);
         // A new queue has room.
         let _ = requests.try_send(SubscribeRequest { what: Some(Request::Start(start)) });
-        let mut connected = self.connections.connected().await?;
-        let answer = match connected.journal.subscribe(ReceiverStream::new(waiting)).await {
+        let connected = self.connections.connected().await?;
+        let answer = match connected.journal().subscribe(ReceiverStream::new(waiting)).await {
             Ok(answer) => answer,
             Err(status) => {
                 let error = ClientError::of_status(&status);
                 if error.may_pass() {
-                    self.connections.forget(&connected).await;
+                    self.connections.forget(&connected, error.leader()).await;
                 }
                 return Err(error);
             }

@@ -18,7 +18,7 @@ use super::receipt::Receipt;
 use super::window::Window;
 use super::{FeedNumbers, ProducerError, ProducerOptions};
 use crate::backoff::Backoff;
-use crate::connect::{Connected, Connections};
+use crate::connect::{Connected, Connections, Journal};
 use crate::{ClientError, Refused};
 
 /// How long a batch rests that the server had no room for.
@@ -57,10 +57,32 @@ pub(super) struct Driver {
 /// Why a connection is no longer used.
 #[derive(Debug)]
 enum Break {
-    /// It broke; another one may do.
-    Lost(String),
+    /// It broke, or its server does not lead; another one may do.
+    Lost {
+        reason: String,
+        /// Where the leader is, if the server has said so.
+        leader: Option<String>,
+    },
     /// The producer ends.
     Fatal(ProducerError),
+}
+
+impl Break {
+    fn lost(reason: impl ToString) -> Self {
+        Self::Lost { reason: reason.to_string(), leader: None }
+    }
+
+    /// The same, with what an error says of the leader.
+    fn lost_by(error: &ClientError) -> Self {
+        Self::Lost { reason: error.to_string(), leader: error.leader().map(str::to_owned) }
+    }
+
+    fn leader(&self) -> Option<&str> {
+        match self {
+            Self::Lost { leader, .. } => leader.as_deref(),
+            Self::Fatal(_) => None,
+        }
+    }
 }
 
 /// What happened while it waited.
@@ -116,14 +138,17 @@ impl Driver {
     async fn drive(&mut self) -> Result<(), ProducerError> {
         let mut backoff = Backoff::new();
         while self.wait_for_work().await {
-            match self.send_over_a_connection(&mut backoff).await {
+            let leader = match self.send_over_a_connection(&mut backoff).await {
                 Ok(()) => return Ok(()),
                 Err(Break::Fatal(error)) => return Err(error),
-                Err(Break::Lost(reason)) => self.last = reason,
-            }
+                Err(Break::Lost { reason, leader }) => {
+                    self.last = reason;
+                    leader
+                }
+            };
             self.window.rewind();
             self.check_overdue()?;
-            backoff.pause().await;
+            backoff.pause_unless_redirected(leader.as_deref()).await;
         }
         Ok(())
     }
@@ -151,10 +176,10 @@ impl Driver {
         // There is something to send, so there is a deadline.
         let deadline = self.deadline().unwrap_or_else(Instant::now);
         let begun = timeout_at(deadline, self.begin()).await;
-        let (connected, requests, answers) = begun.map_err(|_| self.lost("no answer in time"))??;
+        let (connected, requests, answers) = begun.map_err(|_| Break::lost("no answer in time"))??;
         let sent = self.pump(requests, answers, backoff).await;
-        if sent.is_err() {
-            self.connections.forget(&connected).await;
+        if let Err(broken) = &sent {
+            self.connections.forget(&connected, broken.leader()).await;
         }
         sent
     }
@@ -163,13 +188,11 @@ impl Driver {
     async fn begin(
         &self,
     ) -> Result<(Connected, mpsc::Sender<AppendRequest>, Streaming<AppendResponse>), Break> {
-        let mut connected =
-            self.connections.connected().await.map_err(|error| Break::Lost(error.to_string()))?;
-        let begun = self.begin_on(&mut connected).await;
-        match begun {
+        let connected = self.connections.connected().await.map_err(Break::lost)?;
+        match self.begin_on(connected.journal()).await {
             Ok((requests, answers)) => Ok((connected, requests, answers)),
             Err(broken) => {
-                self.connections.forget(&connected).await;
+                self.connections.forget(&connected, broken.leader()).await;
                 Err(broken)
             }
         }
@@ -177,17 +200,17 @@ impl Driver {
 
     async fn begin_on(
         &self,
-        connected: &mut Connected,
+        mut journal: Journal,
     ) -> Result<(mpsc::Sender<AppendRequest>, Streaming<AppendResponse>), Break> {
         let failed = |status: tonic::Status| {
             let error = ClientError::of_status(&status);
-            if error.may_pass() { Break::Lost(error.to_string()) } else { Break::Fatal(error.into()) }
+            if error.may_pass() { Break::lost_by(&error) } else { Break::Fatal(error.into()) }
         };
         let request = OpenProducerRequest { producer_id: self.options.id, feed: 0, backfill_of: 0 };
-        let opened = connected.journal.open_producer(request).await.map_err(failed)?.into_inner();
+        let opened = journal.open_producer(request).await.map_err(failed)?.into_inner();
         self.check_opened(&opened).map_err(Break::Fatal)?;
         let (requests, waiting) = mpsc::channel(self.in_flight_max);
-        let answers = connected.journal.append(ReceiverStream::new(waiting)).await.map_err(failed)?;
+        let answers = journal.append(ReceiverStream::new(waiting)).await.map_err(failed)?;
         Ok((requests, answers.into_inner()))
     }
 
@@ -237,8 +260,8 @@ impl Driver {
                     self.answered(answer)?;
                     backoff.reset();
                 }
-                Event::Answer(Ok(None)) => return Err(self.lost("the server ended the stream")),
-                Event::Answer(Err(status)) => return Err(self.lost(ClientError::of_status(&status))),
+                Event::Answer(Ok(None)) => return Err(Break::lost("the server ended the stream")),
+                Event::Answer(Err(status)) => return Err(Break::lost_by(&ClientError::of_status(&status))),
             }
         }
     }
@@ -305,7 +328,7 @@ impl Driver {
         match self.window.answered() {
             Some(true) => {}
             Some(false) => return Ok(()),
-            None => return Err(self.lost("an answer came that nothing was asked for")),
+            None => return Err(Break::lost("an answer came that nothing was asked for")),
         }
         match answer.outcome {
             Some(Outcome::Receipt(receipt)) => {
@@ -316,7 +339,7 @@ impl Driver {
                 Ok(())
             }
             Some(Outcome::Refusal(refusal)) => self.refused(refusal.into()),
-            Some(Outcome::Accepted(_)) | None => Err(self.lost("an answer came that says nothing")),
+            Some(Outcome::Accepted(_)) | None => Err(Break::lost("an answer came that says nothing")),
         }
     }
 
@@ -330,9 +353,15 @@ impl Driver {
                 self.rests_until = Some(Instant::now() + BUSY_PAUSE);
                 Ok(())
             }
-            RefusalReason::Closing | RefusalReason::UnknownOutcome | RefusalReason::Unspecified => {
-                Err(self.lost(refused.message))
+            RefusalReason::NotLeader => {
+                // It was not taken here, and so none behind it.
+                self.window.send_again();
+                Err(Break::lost_by(&refused.into()))
             }
+            RefusalReason::Closing
+            | RefusalReason::Stale
+            | RefusalReason::UnknownOutcome
+            | RefusalReason::Unspecified => Err(Break::lost_by(&refused.into())),
             RefusalReason::ProducerFenced => {
                 let current = u32::try_from(refused.value).unwrap_or(u32::MAX);
                 Err(Break::Fatal(ProducerError::Fenced { id, current, own: self.window.epoch() }))
@@ -355,10 +384,6 @@ impl Driver {
                 Ok(())
             }
         }
-    }
-
-    fn lost(&self, reason: impl ToString) -> Break {
-        Break::Lost(reason.to_string())
     }
 
     /// When the open batch has waited long enough.
