@@ -8,8 +8,8 @@ use clap::{Parser, Subcommand};
 use tapebook::RetentionOptions;
 
 use crate::commands::{
-    backup, bench, cert, checkpoint, compact, completions, config, demo, flush, import, inspect, retract,
-    serve, sql, tail, token,
+    backup, bench, cert, checkpoint, cluster, compact, completions, config, demo, flush, import, inspect,
+    retract, serve, sql, tail, token,
 };
 use crate::data_dir::DataDir;
 use crate::text::one_line;
@@ -104,6 +104,8 @@ pub(crate) enum Command {
     Checkpoint(checkpoint::CheckpointArgs),
     /// Makes, lists, checks and restores backups
     Backup(backup::BackupArgs),
+    /// Shows the nodes of a cluster and changes who belongs to it
+    Cluster(cluster::ClusterArgs),
     /// Makes a CA, certificates of servers and clients, and lists of what is revoked
     Cert(cert::CertArgs),
     /// Makes, lists and revokes access tokens

@@ -63,17 +63,21 @@ impl DataDir {
         )))
     }
 
-    /// Opens the database as `options` say.
-    pub(crate) fn open_with(&self, options: Options) -> Result<Db, CliError> {
-        let options = Options {
+    /// How this command opens a data directory, with what `options` say besides.
+    pub(crate) fn options(&self, options: Options) -> Options {
+        Options {
             vfs: Arc::new(RealVfs::new()),
             retention: self.retention.clone(),
             journal_retention: Some(JOURNAL_RETENTION),
             producers_max: PRODUCERS_MAX,
             command: command_line(),
             ..options
-        };
-        let db = Db::open_with(&self.path, options).map_err(|error| match advice(&error) {
+        }
+    }
+
+    /// Opens the database as `options` say.
+    pub(crate) fn open_with(&self, options: Options) -> Result<Db, CliError> {
+        let db = Db::open_with(&self.path, self.options(options)).map_err(|error| match advice(&error) {
             Some(advice) => CliError::failed(format!("{error}; {advice}")),
             None => CliError::failed(error),
         })?;

@@ -15,6 +15,7 @@ mod commands;
 mod connect;
 mod data_dir;
 mod error;
+mod host_port;
 mod interrupt;
 mod latency;
 mod log_lines;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use tapebook_client::{Admin, Client, ClientError, ClientOptions, Tls};
+use tapebook_client::{Address, Admin, Client, ClientError, ClientOptions, Tls};
 
 use crate::connect;
 use crate::error::CliError;
@@ -48,7 +48,10 @@ impl RemoteArgs {
             (None, None) => {}
         }
         options.token = self.token.clone().filter(|token| !token.is_empty());
-        if options.token.is_some() && options.tls.is_none() && !is_local(url) {
+        if options.token.is_some()
+            && options.tls.is_none()
+            && !options.addresses.iter().all(Address::is_loopback)
+        {
             return Err(CliError::usage(format!(
                 "{url}: a token would cross the network in clear; use grpcs:// and --tls-ca"
             )));
@@ -70,14 +73,6 @@ impl RemoteArgs {
     }
 }
 
-/// True for addresses that no network lies before.
-fn is_local(url: &str) -> bool {
-    let hosts = url.split_once("://").map_or(url, |(_, hosts)| hosts);
-    hosts
-        .split(',')
-        .all(|host| host.starts_with("127.") || host.starts_with("localhost:") || host.starts_with("[::1]:"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,9 +89,13 @@ mod tests {
         for local in ["grpc://127.0.0.1:7700", "grpc://localhost:1", "grpc://[::1]:1,127.0.0.1:2"] {
             assert!(args(local).options().is_ok(), "{local}");
         }
-        for far in
-            ["grpc://10.0.0.1:7700", "grpc://db:1", "grpc://127.0.0.1:1,db:1", "grpc://localhost.evil:1"]
-        {
+        for far in [
+            "grpc://10.0.0.1:7700",
+            "grpc://db:1",
+            "grpc://127.0.0.1:1,db:1",
+            "grpc://localhost.evil:1",
+            "grpc://127.evil:1",
+        ] {
             assert!(args(far).options().is_err(), "{far}");
         }
     }

@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod cert;
 pub(crate) mod checkpoint;
+pub(crate) mod cluster;
 pub(crate) mod compact;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -38,6 +39,7 @@ pub(crate) fn run(arguments: Arguments) -> Result<(), CliError> {
         Command::Flush(args) => flush::run(&shared, &args),
         Command::Checkpoint(args) => checkpoint::run(&shared, &args),
         Command::Backup(args) => backup::run(&shared, &args),
+        Command::Cluster(args) => cluster::run(&shared, &args),
         Command::Cert(args) => cert::run(&shared, &args),
         Command::Token(args) => token::run(&shared, &args),
         Command::Config(args) => config::run(&shared, &args),

@@ -72,6 +72,11 @@ impl OutputArgs {
         Ok(())
     }
 
+    /// What to call the place of results in a message.
+    pub(crate) fn place(&self) -> String {
+        self.output.as_ref().map_or("standard output".to_owned(), |path| path.display().to_string())
+    }
+
     /// Begins a result with these columns.
     pub(crate) fn begin(&self, schema: &SchemaRef) -> Result<Box<dyn ResultWriter>, CliError> {
         let destination = match &self.output {

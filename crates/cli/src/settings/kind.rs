@@ -8,7 +8,7 @@ use log::LevelFilter;
 use tapebook::{Durability, RetentionOptions};
 use tapebook_server::Authentication;
 
-use crate::retention;
+use crate::{host_port, retention};
 
 /// What the word of a value in the help is.
 pub(super) trait Named {
@@ -29,6 +29,12 @@ pub(super) struct Count;
 pub(super) struct Time;
 /// `HOST:PORT`, or `off`.
 pub(super) struct Address;
+/// `HOST:PORT` as others are told it; empty: none.
+pub(super) struct HostPort;
+/// The id of a node; empty: none.
+pub(super) struct NodeId;
+/// Nodes with their ids; empty: none.
+pub(super) struct Peers;
 /// The path of a file; empty: none.
 pub(super) struct FilePath;
 /// The path of a directory.
@@ -150,6 +156,69 @@ impl Kind<SocketAddr> for Address {
 
     fn show(value: &SocketAddr) -> String {
         value.to_string()
+    }
+}
+
+impl Named for HostPort {
+    const VALUE: &'static str = "HOST:PORT";
+}
+
+impl Kind<Option<String>> for HostPort {
+    fn parse(text: &str) -> Result<Option<String>, String> {
+        if text.is_empty() { Ok(None) } else { host_port::parse(text).map(Some) }
+    }
+
+    fn show(value: &Option<String>) -> String {
+        value.clone().unwrap_or_default()
+    }
+}
+
+impl Named for NodeId {
+    const VALUE: &'static str = "N";
+}
+
+impl Kind<Option<u64>> for NodeId {
+    fn parse(text: &str) -> Result<Option<u64>, String> {
+        if text.is_empty() { Ok(None) } else { node_id(text).map(Some) }
+    }
+
+    fn show(value: &Option<u64>) -> String {
+        value.map(|id| id.to_string()).unwrap_or_default()
+    }
+}
+
+fn node_id(text: &str) -> Result<u64, String> {
+    let id = text.parse().ok().filter(|id| *id > 0);
+    id.ok_or_else(|| "expected the id of a node, a number from 1".to_owned())
+}
+
+impl Named for Peers {
+    const VALUE: &'static str = "N=HOST:PORT,…";
+}
+
+impl Kind<Vec<(u64, String)>> for Peers {
+    fn parse(text: &str) -> Result<Vec<(u64, String)>, String> {
+        let mut peers: Vec<(u64, String)> = Vec::new();
+        for peer in text.split(',').map(str::trim).filter(|peer| !peer.is_empty()) {
+            let (id, address) = peer.split_once('=').ok_or_else(|| {
+                format!("expected nodes with their addresses, such as 1=a:7700,2=b:7700,3=c:7700 ({peer:?} is none)")
+            })?;
+            let told = |expected| format!("{peer:?}: {expected}");
+            let peer = (node_id(id).map_err(told)?, host_port::parse(address).map_err(told)?);
+            if peers.iter().any(|(id, address)| *id == peer.0 || *address == peer.1) {
+                return Err(format!(
+                    "expected each id and each address once ({}={} is not new)",
+                    peer.0, peer.1
+                ));
+            }
+            peers.push(peer);
+        }
+        Ok(peers)
+    }
+
+    fn show(value: &Vec<(u64, String)>) -> String {
+        let peers: Vec<String> = value.iter().map(|(id, address)| format!("{id}={address}")).collect();
+        peers.join(",")
     }
 }
 
@@ -288,6 +357,15 @@ mod tests {
     }
 
     #[test]
+    fn nodes_are_read_and_shown() {
+        let peers = Peers::parse("1=a.example:7700, 2=[::1]:7700").unwrap();
+        assert_eq!(peers, [(1, "a.example:7700".to_owned()), (2, "[::1]:7700".to_owned())]);
+        assert_eq!(Peers::show(&peers), "1=a.example:7700,2=[::1]:7700");
+        assert_eq!((NodeId::parse("7"), NodeId::parse("")), (Ok(Some(7)), Ok(None)));
+        assert_eq!(HostPort::parse("a:1"), Ok(Some("a:1".to_owned())));
+    }
+
+    #[test]
     fn nonsense_is_refused_with_what_was_expected() {
         for text in ["", "MiB", "-1", "1.5MiB", "1MB", "99999999999GiB"] {
             assert!(<Bytes as Kind<u64>>::parse(text).is_err(), "{text}");
@@ -298,6 +376,19 @@ mod tests {
         }
         assert!(<OrOff<Time> as Kind<_>>::parse("never").unwrap_err().contains("or off"));
         assert_eq!(<OrOff<Time> as Kind<_>>::parse("off"), Ok(None));
+        for (text, expected) in [
+            ("a:7700", "1=a:7700"),
+            ("0=a:7700", "from 1"),
+            ("1=a", "HOST:PORT"),
+            ("1=a:1,1=b:1", "each id"),
+            ("1=a:1,2=a:1", "each address"),
+        ] {
+            assert!(Peers::parse(text).unwrap_err().contains(expected), "{text}");
+        }
+        for text in ["0", "-1", "one", "18446744073709551616"] {
+            assert!(NodeId::parse(text).unwrap_err().contains("from 1"), "{text}");
+        }
+        assert!(HostPort::parse("7700").unwrap_err().contains("HOST:PORT"));
         assert!(WhenAnswered::parse("later").unwrap_err().contains("synced|buffered"));
     }
 }

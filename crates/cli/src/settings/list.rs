@@ -6,11 +6,12 @@ use std::time::Duration;
 use log::LevelFilter;
 use tapebook_server::ServerOptions;
 use tapebook_server::access::AuditOptions;
+use tapebook_server::cluster::ClusterOptions;
 use tapebook_server::tls::TlsFiles;
 
 use super::kind::{
-    Address, Bytes, Count, Directory, FilePath, Kind, Level, Named, Names, OrOff, Retention, Switch, Time,
-    WhenAnswered, WhoMustAuthenticate,
+    Address, Bytes, Count, Directory, FilePath, HostPort, Kind, Level, Named, Names, NodeId, OrOff, Peers,
+    Retention, Switch, Time, WhenAnswered, WhoMustAuthenticate,
 };
 
 /// How long a database of this command keeps its journal, so that a backup leads to any sequence since the one before.
@@ -47,6 +48,7 @@ impl Default for Settings {
 impl Settings {
     /// What the server is started with, or which settings do not fit together.
     pub(crate) fn server_options(&self) -> Result<ServerOptions, String> {
+        self.check_cluster()?;
         let mut options = ServerOptions { tls: self.tls()?, ..self.server.clone() };
         options.audit = match &self.audit_log {
             Some(path) => AuditOptions { path: path.clone(), ..self.server.audit.clone() },
@@ -56,6 +58,25 @@ impl Settings {
             },
         };
         Ok(options)
+    }
+
+    fn check_cluster(&self) -> Result<(), String> {
+        let ClusterOptions { node_id, peers, join, .. } = &self.server.cluster;
+        match (node_id, &peers[..], join) {
+            (_, [_, ..], Some(_)) => {
+                Err("peers and join are set; a node founds a cluster or joins one".to_owned())
+            }
+            (None, [_, ..], None) => {
+                Err("peers is set, and node_id is not; say which of them this node is".to_owned())
+            }
+            (None, [], Some(_)) => {
+                Err("join is set, and node_id is not; give this node an id of its own".to_owned())
+            }
+            (Some(node_id), [_, ..], None) if peers.iter().all(|(id, _)| id != node_id) => Err(format!(
+                "node_id is {node_id}, and peers has no such node; it lists every founding node, this one too"
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn tls(&self) -> Result<Option<TlsFiles>, String> {
@@ -135,6 +156,15 @@ settings! {
     "log-level" Level: log_level, "What is logged to standard error";
     "durability" WhenAnswered: server.durability, "When a writer is answered that does not say when";
 
+    "node-id" NodeId: server.cluster.node_id, "The id of this node, from 1; empty: that of the data directory";
+    "peers" Peers: server.cluster.peers, "All founding nodes of a cluster, the same list on each, as in 1=a:7700,2=b:7700,3=c:7700";
+    "join" HostPort: server.cluster.join, "Where a node of the cluster is that this one joins at its first start";
+    "advertise" HostPort: server.cluster.advertise, "Where other nodes and clients reach this one; empty: its entry in peers, else where gRPC is";
+    "log-entries-kept" Count: server.cluster.log_entries_kept, "Entries that the log keeps for nodes that are behind, of those that files hold; who lacks more is sent files";
+    "snapshot-rate" Bytes: server.cluster.snapshot_bytes_per_second, "Bytes of files that are sent to one node in a second";
+    "disk-stall-max" Time: server.cluster.disk_stall_max, "A leader whose disk has synced nothing for so long while something waits hands over";
+    "disk-hang-max" Time: server.cluster.disk_hang_max, "A node whose disk has synced nothing for so long while something waits ends";
+
     "connections-max" Count: server.limits.connections_max, "Connections at one time, on all ports";
     "handshake-time-max" Time: server.limits.handshake_time_max, "A connection that has not said who and what it is by then is closed";
     "streams-per-connection-max" Count: server.limits.streams_per_connection_max, "Calls at one time on one connection";
@@ -206,7 +236,8 @@ mod tests {
         for (place, setting) in SETTINGS.iter().enumerate() {
             let mut settings = Settings::default();
             let shown = (setting.show)(&settings);
-            let other = ["true", "off", "7", "7s", "7MiB", "7B", "127.0.0.1:7", "buffered", "debug", "x=7d"];
+            let other =
+                ["true", "off", "7", "7s", "7MiB", "7B", "127.0.0.1:7", "buffered", "debug", "x=7d", "7=a:7"];
             let changed = other
                 .into_iter()
                 .any(|text| (setting.set)(&mut settings, text).is_ok() && (setting.show)(&settings) != shown);
@@ -215,6 +246,32 @@ mod tests {
                 let is_default = (other.show)(&settings) == (other.show)(&Settings::default());
                 assert_eq!(is_default, place != other_place, "{} and {}", setting.flag, other.flag);
             }
+        }
+    }
+
+    #[test]
+    fn a_node_founds_a_cluster_with_its_peers_or_joins_one() {
+        let check = |given: &[(&str, &str)]| {
+            let mut settings = Settings::default();
+            for (flag, text) in given {
+                let setting = SETTINGS.iter().find(|setting| setting.flag == *flag).unwrap();
+                (setting.set)(&mut settings, text).unwrap();
+            }
+            settings.server_options().map(|options| options.cluster.node_id)
+        };
+        let (peers, join) = (("peers", "1=a:7,2=b:7"), ("join", "a:7"));
+        assert_eq!(check(&[]), Ok(None));
+        assert_eq!(check(&[("node-id", "3")]), Ok(Some(3)));
+        assert_eq!(check(&[("node-id", "2"), peers]), Ok(Some(2)));
+        assert_eq!(check(&[("node-id", "3"), join]), Ok(Some(3)));
+        for (given, said) in [
+            (vec![("node-id", "1"), peers, join], "founds a cluster or joins one"),
+            (vec![peers], "which of them"),
+            (vec![("node-id", "3"), peers], "no such node"),
+            (vec![join], "an id of its own"),
+        ] {
+            let refused = check(&given).unwrap_err();
+            assert!(refused.contains(said), "{refused}");
         }
     }
 

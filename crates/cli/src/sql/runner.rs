@@ -79,8 +79,7 @@ impl Runner {
             return Ok(Summary { rows: None, took: monotonic().saturating_sub(begin) });
         };
         let mut writer = output.begin(&result.columns)?;
-        let place =
-            output.output.as_ref().map_or("standard output".to_owned(), |path| path.display().to_string());
+        let place = output.place();
         let mut rows = 0;
         while let Some(batch) = self.wait(result.batches.next())? {
             let batch = batch?;

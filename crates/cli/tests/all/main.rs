@@ -5,6 +5,7 @@
 mod backup;
 mod bench;
 mod checkpoint;
+mod cluster;
 mod crash;
 mod demo;
 mod errors;
