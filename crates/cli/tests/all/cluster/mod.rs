@@ -15,5 +15,6 @@ mod grow;
 mod kill;
 mod partition;
 mod pause;
+mod recover;
 mod refusals;
 mod support;
