@@ -1,63 +1,79 @@
-//! Whether a majority still answers the leader.
+//! Whether writers may wait for this node.
 //!
 //! A leader that the others do not hear any more, or that does not hear them, still leads as far as it knows, while they may have elected
-//! another one. Consensus takes nothing new from it then, and keeps what it has taken, for as long as it takes. Writers must not wait for
-//! that: they are sent away, and find out elsewhere what became of their batches.
+//! another one. Consensus takes nothing new from it then, and keeps what it has taken, for as long as it takes. A node that has lost the
+//! lead keeps it as well, and settles it when it applies what the next leader sends, which may be never: its disk may be full. Writers must
+//! not wait for that: they are sent away, and find out elsewhere what became of their batches.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// A leader that no majority has answered for so long sends writers away. Others have elected another one by then, if they could.
-pub(super) const UNCONFIRMED_MAX: Duration = Duration::from_secs(1);
+/// Writers wait for so long for a leader that no majority answers, or for a node that leads no more. Others have elected another leader by
+/// then, if they could.
+pub(super) const WAITED_FOR_MAX: Duration = Duration::from_secs(1);
 
-/// What is known of it, and who waits to hear that it is gone.
+/// What a node does, as far as writers are concerned.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Part {
+    /// It leads, and needs no other node for that.
+    Rules,
+    /// It leads, and a majority has answered it so long ago; `None` where none has since it leads.
+    Leads(Option<Duration>),
+    /// Others lead, or nobody does.
+    Follows,
+}
+
+/// Since when it does what it does.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    unconfirmed_since: Option<Instant>,
+    follows_since: Option<Instant>,
+}
+
+/// What is known, and who waits to hear of it.
 #[derive(Debug, Default)]
 pub(super) struct Majority {
-    is_missing: watch::Sender<bool>,
+    is_missing: AtomicBool,
+    lets_go: watch::Sender<bool>,
 }
 
-/// Since when a leader leads without one.
-#[derive(Debug, Default)]
-pub(super) struct Unconfirmed {
-    since: Option<Instant>,
-}
-
-impl Unconfirmed {
-    /// For how long it does. `needs_others` is false of a node that does not lead, or needs nobody to; `age` is how long ago a majority has
-    /// answered for the last time, `None` where none has since it leads.
-    pub(super) fn lasts_for(&mut self, needs_others: bool, age: Option<Duration>, now: Instant) -> Duration {
-        if !needs_others {
-            self.since = None;
-            return Duration::ZERO;
+impl Standing {
+    /// How long it has led without a majority, and how long it has not led.
+    pub(super) fn look(&mut self, part: Part, now: Instant) -> (Duration, Duration) {
+        if let Part::Leads(Some(age)) = part {
+            self.unconfirmed_since = now.checked_sub(age);
         }
-        if let Some(age) = age {
-            self.since = now.checked_sub(age);
-        }
-        now.duration_since(*self.since.get_or_insert(now))
+        let since = |is_so: bool, since: &mut Option<Instant>| {
+            if !is_so {
+                *since = None;
+                return Duration::ZERO;
+            }
+            now.duration_since(*since.get_or_insert(now))
+        };
+        let unconfirmed = since(matches!(part, Part::Leads(_)), &mut self.unconfirmed_since);
+        (unconfirmed, since(part == Part::Follows, &mut self.follows_since))
     }
 }
 
 impl Majority {
-    pub(super) fn note(&self, unconfirmed_for: Duration) {
-        let is_missing = unconfirmed_for >= UNCONFIRMED_MAX;
-        self.is_missing.send_if_modified(|before| std::mem::replace(before, is_missing) != is_missing);
+    pub(super) fn note(&self, (unconfirmed, follows): (Duration, Duration)) {
+        let is_missing = unconfirmed >= WAITED_FOR_MAX;
+        self.is_missing.store(is_missing, Ordering::Relaxed);
+        let lets_go = is_missing || follows >= WAITED_FOR_MAX;
+        self.lets_go.send_if_modified(|before| std::mem::replace(before, lets_go) != lets_go);
     }
 
+    /// True of a leader that too few answer.
     pub(super) fn is_missing(&self) -> bool {
-        *self.is_missing.borrow()
+        self.is_missing.load(Ordering::Relaxed)
     }
 
-    /// Waits until it is.
-    pub(super) fn lost(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut is_missing = self.is_missing.subscribe();
-        async move {
-            if is_missing.wait_for(|is_missing| *is_missing).await.is_err() {
-                // The node has ended, and says so to everybody.
-                std::future::pending().await
-            }
-        }
+    /// True while nobody should wait for this node; a new leader is noticed a moment later.
+    pub(super) fn lets_go(&self) -> watch::Receiver<bool> {
+        self.lets_go.subscribe()
     }
 }
 
@@ -65,27 +81,36 @@ impl Majority {
 mod tests {
     use super::*;
 
+    const ZERO: Duration = Duration::ZERO;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
     #[test]
     fn a_leader_is_confirmed_by_answers_and_a_new_one_gets_time_for_the_first() {
-        let (mut unconfirmed, start) = (Unconfirmed::default(), Instant::now());
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let seconds = |seconds| Some(Duration::from_secs(seconds));
-        assert_eq!(unconfirmed.lasts_for(true, None, at(10)), Duration::ZERO);
-        assert_eq!(unconfirmed.lasts_for(true, None, at(12)), Duration::from_secs(2));
-        assert_eq!(unconfirmed.lasts_for(true, seconds(0), at(13)), Duration::ZERO);
-        assert_eq!(unconfirmed.lasts_for(true, seconds(3), at(16)), Duration::from_secs(3));
-        assert_eq!(unconfirmed.lasts_for(false, None, at(17)), Duration::ZERO);
-        assert_eq!(unconfirmed.lasts_for(true, None, at(20)), Duration::ZERO, "it leads anew");
+        let (mut standing, start) = (Standing::default(), Instant::now());
+        let mut look = |part, at| standing.look(part, start + seconds(at));
+        assert_eq!(look(Part::Leads(None), 10), (ZERO, ZERO));
+        assert_eq!(look(Part::Leads(None), 12), (seconds(2), ZERO));
+        assert_eq!(look(Part::Leads(Some(ZERO)), 13), (ZERO, ZERO));
+        assert_eq!(look(Part::Leads(Some(seconds(3))), 16), (seconds(3), ZERO));
+        assert_eq!(look(Part::Follows, 17), (ZERO, ZERO));
+        assert_eq!(look(Part::Follows, 20), (ZERO, seconds(3)));
+        assert_eq!(look(Part::Leads(None), 21), (ZERO, ZERO), "it leads anew");
+        assert_eq!(look(Part::Rules, 30), (ZERO, ZERO));
     }
 
     #[tokio::test]
-    async fn who_waits_hears_that_it_is_lost() {
+    async fn who_waits_is_let_go() {
         let majority = Majority::default();
-        let lost = majority.lost();
-        majority.note(UNCONFIRMED_MAX);
-        lost.await;
-        assert!(majority.is_missing());
-        majority.note(Duration::ZERO);
+        let mut lets_go = majority.lets_go();
+        majority.note((ZERO, WAITED_FOR_MAX));
+        assert!(lets_go.wait_for(|lets_go| *lets_go).await.is_ok());
         assert!(!majority.is_missing());
+        majority.note((WAITED_FOR_MAX, ZERO));
+        assert!(majority.is_missing() && *lets_go.borrow());
+        majority.note((ZERO, ZERO));
+        assert!(!majority.is_missing() && !*lets_go.borrow());
     }
 }

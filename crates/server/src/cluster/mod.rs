@@ -125,19 +125,24 @@ impl Cluster {
         let message = format!(
             "node {} leads, and no majority has answered it for {} ms: another one may lead by now; send again what has no receipt",
             self.node_id(),
-            majority::UNCONFIRMED_MAX.as_millis()
+            majority::WAITED_FOR_MAX.as_millis()
         );
         Refusal::not_leader(message, None)
     }
 
-    /// Waits until this node leads, and too few others answer it for anything to be written; why.
-    pub(crate) fn majority_lost(self: &Arc<Self>) -> impl Future<Output = Refusal> + Send + use<> {
-        let (lost, cluster) = (self.majority.lost(), Arc::downgrade(self));
+    /// Waits until no writer should wait for this node any more; why, and where the leader is.
+    pub(crate) fn lets_go(self: &Arc<Self>) -> impl Future<Output = Refusal> + Send + use<> {
+        let (mut lets_go, cluster) = (self.majority.lets_go(), Arc::downgrade(self));
         async move {
-            lost.await;
-            match cluster.upgrade() {
-                Some(cluster) => cluster.without_majority(),
-                None => std::future::pending().await,
+            loop {
+                let told = lets_go.wait_for(|lets_go| *lets_go).await.is_ok();
+                match cluster.upgrade().filter(|_| told).map(|cluster| cluster.refusal()) {
+                    Some(Some(refusal)) => return refusal,
+                    // It leads since a moment ago.
+                    Some(None) => sleep(LOOK_EVERY).await,
+                    // The node has ended, and says so to everybody.
+                    None => std::future::pending().await,
+                }
             }
         }
     }

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::Cluster;
-use super::majority::Unconfirmed;
+use super::majority::{Part, Standing};
 use super::transport::reason_of;
 
 /// How often a node looks around.
@@ -35,7 +35,7 @@ pub(super) struct Tended {
     /// The end of the log at some moments, the oldest first.
     moments: VecDeque<(Instant, u64)>,
     disk: Disk,
-    unconfirmed: Unconfirmed,
+    standing: Standing,
     handed_over_at: Option<Instant>,
     told_at: Option<Instant>,
 }
@@ -114,8 +114,12 @@ impl Cluster {
         }
         let confirmed = status.quorum_age.and_then(|age| now.checked_sub(age));
         self.origin().confirmed(confirmed);
-        let needs_others = status.role == Role::Leader && !status.membership.is_ruled_by(status.node_id);
-        self.majority.note(self.tended().unconfirmed.lasts_for(needs_others, status.quorum_age, now));
+        let part = match status.role {
+            Role::Leader if status.membership.is_ruled_by(status.node_id) => Part::Rules,
+            Role::Leader => Part::Leads(status.quorum_age),
+            _ => Part::Follows,
+        };
+        self.majority.note(self.tended().standing.look(part, now));
         let stalled = {
             let wal = self.replica().db().stats().wal;
             let mut tended = self.tended();

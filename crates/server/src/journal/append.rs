@@ -54,8 +54,8 @@ pub struct AppendAnswers {
     accepted: VecDeque<u64>,
     /// Ready when the server ends.
     closing: BoxFuture<'static, ()>,
-    /// Ready when what is in flight need not be waited for: too few other nodes answer this one.
-    majority_lost: BoxFuture<'static, Refusal>,
+    /// Ready when what is in flight should not be waited for: this node does not lead any more, or too few answer it.
+    lets_go: BoxFuture<'static, Refusal>,
 }
 
 /// Whether more requests are read.
@@ -102,8 +102,8 @@ impl AppendAnswers {
         may.map_err(|denied| refusal::of_denied(&denied))?;
         let lifecycle = Arc::clone(&node.lifecycle);
         let closing = async move { lifecycle.closing().await }.boxed();
-        let majority_lost = match &node.cluster {
-            Some(cluster) => cluster.majority_lost().boxed(),
+        let lets_go = match &node.cluster {
+            Some(cluster) => cluster.lets_go().boxed(),
             None => futures::future::pending().boxed(),
         };
         Ok(Self {
@@ -115,7 +115,7 @@ impl AppendAnswers {
             in_flight: VecDeque::new(),
             accepted: VecDeque::new(),
             closing,
-            majority_lost,
+            lets_go,
         })
     }
 
@@ -184,13 +184,13 @@ impl AppendAnswers {
         true
     }
 
-    /// Where no majority answers this node, nobody waits for it: the stream ends, and what is in flight is unknown. True where that is new.
-    fn poll_majority(&mut self, context: &mut Context<'_>) -> bool {
+    /// Where nobody should wait for this node, the stream ends, and what is in flight is unknown. True where that is new.
+    fn poll_lets_go(&mut self, context: &mut Context<'_>) -> bool {
         if self.in_flight.is_empty() && !matches!(self.inlet, Inlet::Held(_)) {
             return false;
         }
-        let Poll::Ready(refusal) = self.majority_lost.as_mut().poll(context) else { return false };
-        self.majority_lost = futures::future::pending().boxed();
+        let Poll::Ready(refusal) = self.lets_go.as_mut().poll(context) else { return false };
+        self.lets_go = futures::future::pending().boxed();
         self.in_flight.clear();
         self.inlet = Inlet::Ended(Some(refusal.to_status()));
         true
@@ -297,7 +297,7 @@ impl Stream for AppendAnswers {
             }
             match this.poll_request(context) {
                 Poll::Ready(more) => bytes += more,
-                Poll::Pending if this.poll_closing(context) || this.poll_majority(context) => {}
+                Poll::Pending if this.poll_closing(context) || this.poll_lets_go(context) => {}
                 Poll::Pending => return Poll::Pending,
             }
         }
