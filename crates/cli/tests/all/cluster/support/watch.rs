@@ -2,6 +2,9 @@
 //!
 //! Nodes are asked who they are, as nodes ask each other. The status of the cluster would be another way, but for that the node
 //! asks all others, and one that does not answer keeps it waiting.
+//!
+//! Two nodes may lead in one term, one after the other: leaders are ordered by term and node, and a node that has voted for one may still vote
+//! for a greater one. So that is counted, and is no fault.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
