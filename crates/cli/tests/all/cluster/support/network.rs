@@ -7,7 +7,6 @@
 //! one has left is found and removed by the next.
 
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Everything of ours begins with this, then the process id.
@@ -188,7 +187,9 @@ fn remove_leftovers() {
         let id = name.strip_prefix(PREFIX)?;
         let end = id.find(|c: char| !c.is_ascii_digit()).unwrap_or(id.len());
         let id: u32 = id[..end].parse().ok()?;
-        (!Path::new(&format!("/proc/{id}")).exists()).then(|| name.to_owned())
+        // Of one that has ended and was not waited for there is nothing to read.
+        let runs = std::fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|command| !command.is_empty());
+        (!runs).then(|| name.to_owned())
     };
     let first_words = |text: String, at: usize| -> Vec<String> {
         text.lines().filter_map(|line| is_left(line.split_whitespace().nth(at)?)).collect()
