@@ -26,8 +26,10 @@ pub(crate) struct Following {
     pub subscribers: Arc<Subscribers>,
 }
 
+/// Whether a column can be NULL must not depend on whether it is: clients were told before.
 fn batch(columns: Vec<(&str, ArrayRef)>) -> Result<RecordBatch, String> {
-    RecordBatch::try_from_iter(columns).map_err(|error| error.to_string())
+    let columns = columns.into_iter().map(|(name, values)| (name, values, true));
+    RecordBatch::try_from_iter_with_nullable(columns).map_err(|error| error.to_string())
 }
 
 impl SystemSource for Nodes {
