@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::io;
-use std::ops::{Bound, RangeBounds};
+use std::ops::{Bound, RangeBounds, RangeInclusive};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -228,6 +228,16 @@ impl RaftLogReader<Raft> for LogStoreReader {
 
     async fn read_vote(&mut self) -> Result<Option<RaftVoteOf>, io::Error> {
         Ok(self.log.vote().map(vote_to_raft))
+    }
+
+    /// The library would look for where leaders changed by reading single entries, each of which costs as much as all.
+    async fn get_key_log_ids(
+        &mut self,
+        range: RangeInclusive<RaftLogId>,
+    ) -> Result<Vec<RaftLogId>, io::Error> {
+        let (from, through) = (from_raft(range.start()), from_raft(range.end()));
+        let last = self.log.replica.last_of_leaders(from, through).map_err(io::Error::other)?;
+        Ok(last.into_iter().filter_map(to_raft).collect())
     }
 
     /// For another node: as much as goes into one message.

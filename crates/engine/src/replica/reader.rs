@@ -1,6 +1,6 @@
 //! Entries of the log by index: the newest from memory, older ones from the disk.
 
-use tapebook_wal::{LogEntry, LogId, LogReader, ReadError};
+use tapebook_wal::{EntryKind, LogEntry, LogId, LogReader, ReadError};
 
 use super::{EntryError, EntryOrigin, JournalEntry, Replica};
 use crate::archive::{Void, void_entries};
@@ -108,6 +108,32 @@ impl ReplicaReader {
         self.stored = None;
         Ok(())
     }
+}
+
+impl Replica {
+    /// The last entry of each leader among those from `from` through `through`, in order. Reads the log once, as it is on the disk.
+    pub fn last_of_leaders(&self, from: LogId, through: LogId) -> Result<Vec<LogId>, EntriesError> {
+        let wal = self.db.wal.as_ref().ok_or(EntriesError::Short { wanted: from.index })?;
+        let mut last: Vec<LogId> = Vec::new();
+        for entry in wal.reader(from.index) {
+            let entry = entry?;
+            let (kind, log_id) = (entry.meta.kind, entry.log_id());
+            if kind == EntryKind::Truncate {
+                while last.pop_if(|known| known.index > log_id.index).is_some() {}
+            }
+            if (kind.is_entry() || kind == EntryKind::Truncate) && log_id.index >= from.index {
+                note(&mut last, log_id);
+            }
+        }
+        note(&mut last, through);
+        Ok(last)
+    }
+}
+
+/// Takes the place of the last entry, where that is one of the same leader.
+fn note(last: &mut Vec<LogId>, log_id: LogId) {
+    last.pop_if(|known| (known.term, known.leader_node) == (log_id.term, log_id.leader_node));
+    last.push(log_id);
 }
 
 fn decode(entry: LogEntry) -> Result<JournalEntry, EntriesError> {
