@@ -130,6 +130,19 @@ fn an_end_that_a_later_leader_made_void_is_never_seen() {
     assert_eq!(shown, [(1, 1, 1.0), (2, 2, 2.0), (3, 3, 3.0)]);
 }
 
+#[test]
+fn who_led_when_is_read_of_the_log_at_once() {
+    let vfs = MemoryVfs::new(4);
+    let first = begun(&vfs);
+    first.truncate_after(id(1, 1, 3)).unwrap();
+    log(&first, vec![(id(2, 3, 4), batch(7)), (id(2, 3, 5), batch(8))]);
+    log(&first, vec![(id(4, 2, 6), batch(9))]);
+    let last = first.last_of_leaders(id(1, 1, 1), id(4, 2, 6)).unwrap();
+    assert_eq!(last, [id(1, 1, 3), id(2, 3, 5), id(4, 2, 6)]);
+    let last = first.last_of_leaders(id(2, 3, 4), id(4, 2, 6)).unwrap();
+    assert_eq!(last, [id(2, 3, 5), id(4, 2, 6)], "what was cut off is not among them");
+}
+
 /// Found by the simulator: a node that came back as a follower read for applying what its log held behind the last commit mark, and
 /// went on reading the disk where the log had been truncated meanwhile. The truncation was not synced yet, so the disk still gave the
 /// entries of the old leader, and they were applied.

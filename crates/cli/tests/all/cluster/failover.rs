@@ -82,6 +82,7 @@ async fn measure(what: &str, plan: Plan) {
 
 fn in_words(mut times: Vec<Duration>) -> String {
     times.sort_unstable();
-    let at = |share: f64| times[((times.len() - 1) as f64 * share).ceil() as usize].as_millis();
+    // The nearest rank.
+    let at = |share: f64| times[((times.len() as f64 * share).ceil() as usize).max(1) - 1].as_millis();
     format!("p50 {} ms, p99 {} ms, max {} ms of {} kills", at(0.5), at(0.99), at(1.0), times.len())
 }
